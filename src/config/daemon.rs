@@ -1,0 +1,119 @@
+//! The `daemon:` section.
+
+use super::fields::{self, Fields};
+use super::find;
+use super::keys::LOG_KEYS;
+use super::read::Reader;
+use super::tree::Node;
+use super::values::{self, shown};
+use super::{Daemon, Level, Log, LogFormat, LogTarget, parse_duration};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+impl<'s> Reader<'s> {
+    /// Reads the section; what is wrong or missing in it has its default.
+    pub(super) fn daemon(&mut self, fields: &Fields<'s>) -> Daemon {
+        let state_dir = self.state_dir(fields);
+        let secret_file = fields.get("secret_file").and_then(|field| self.path(field.value));
+        let secret_file = secret_file.unwrap_or_else(|| state_dir.join("secret"));
+        let mut daemon = Daemon {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4242)),
+            log: Log {
+                target: LogTarget::in_state_dir(&state_dir),
+                level: Level::Info,
+                format: LogFormat::Text,
+                max_bytes: 1 << 20,
+                keep: 2,
+            },
+            state_dir,
+            secret_file,
+            user: None,
+            umask: None,
+            shutdown_time: Duration::from_secs(60),
+        };
+        for (key, field) in fields {
+            let value = field.value;
+            match *key {
+                "listen" => self.set(&mut daemon.listen, value, listen),
+                "log" => self.log(value, &mut daemon.log),
+                "user" => daemon.user = self.text(value),
+                "umask" => daemon.umask = self.value(value, values::umask),
+                "shutdown_time" => self.set(&mut daemon.shutdown_time, value, parse_duration),
+                // The paths are read above, and `env` with each program.
+                _ => {}
+            }
+        }
+        daemon
+    }
+
+    fn state_dir(&mut self, fields: &Fields<'s>) -> PathBuf {
+        let named = fields.get("state_dir");
+        let path = named.and_then(|field| self.path(field.value));
+        path.or_else(|| find::state_dir(self.surroundings)).unwrap_or_else(|| {
+            if named.is_none() {
+                let why = "daemon.state_dir has no default, as neither XDG_STATE_HOME nor HOME \
+                           is set: name a folder";
+                self.report.error_in_file(0, None, why);
+            }
+            PathBuf::from("/nonexistent/taskmaster")
+        })
+    }
+
+    fn log(&mut self, section: &'s Node, log: &mut Log) {
+        for (key, field) in fields::known(section, LOG_KEYS, &mut self.report) {
+            let value = field.value;
+            match key {
+                "file" => match value.text() {
+                    Some("stderr") => log.target = LogTarget::Stderr,
+                    Some("syslog") => log.target = LogTarget::Syslog,
+                    Some(_) | None => {
+                        if let Some(path) = self.path(value) {
+                            log.target = LogTarget::File(path);
+                        }
+                    }
+                },
+                "level" => self.set(&mut log.level, value, level),
+                "format" => self.set(&mut log.format, value, format),
+                "max_bytes" => self.set(&mut log.max_bytes, value, values::size),
+                "keep" => self.set(&mut log.keep, value, |text| values::integer(text, 0, 1000)),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    match text.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>())) {
+        Some(("localhost", Ok(port))) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        Some((host, Ok(port))) if host.parse::<IpAddr>().is_ok() => {
+            Err(format!("an IPv6 address stands in brackets: [{host}]:{port}"))
+        }
+        Some((host, Ok(_))) if host.contains(char::is_alphabetic) && !host.contains([':', '[']) => {
+            let host = shown(host);
+            Err(format!("the daemon resolves no names: write the address of {host}, or localhost"))
+        }
+        _ => Err(format!("must be ADDRESS:PORT, such as 127.0.0.1:4242, not {}", shown(text))),
+    }
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "error" => Ok(Level::Error),
+        "warning" | "warn" => Ok(Level::Warning),
+        "info" => Ok(Level::Info),
+        "debug" => Ok(Level::Debug),
+        _ => Err(format!("must be error, warning, info or debug, not {}", shown(text))),
+    }
+}
+
+fn format(text: &str) -> Result<LogFormat, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(format!("must be text or json, not {}", shown(text))),
+    }
+}

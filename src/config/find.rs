@@ -1,0 +1,87 @@
+//! Where the configuration and the state are, when nobody says.
+
+use super::Surroundings;
+use std::path::PathBuf;
+
+/// The files that are tried in turn when none is named: `$TASKMASTER_CONFIG`, the
+/// current folder's, the user's, the system's.
+pub fn candidates(surroundings: &Surroundings) -> Vec<PathBuf> {
+    let named = surroundings.set("TASKMASTER_CONFIG").map(PathBuf::from);
+    let users = surroundings
+        .base_folder("XDG_CONFIG_HOME", ".config")
+        .map(|folder| folder.join("taskmaster/taskmaster.yaml"));
+    named
+        .into_iter()
+        .chain([PathBuf::from("taskmaster.yaml")])
+        .chain(users)
+        .chain([PathBuf::from("/etc/taskmaster/taskmaster.yaml")])
+        .collect()
+}
+
+/// The `state_dir` that counts when the configuration names none; none without a home.
+pub(super) fn state_dir(surroundings: &Surroundings) -> Option<PathBuf> {
+    if surroundings.root {
+        return Some(PathBuf::from("/var/lib/taskmaster"));
+    }
+    surroundings
+        .base_folder("XDG_STATE_HOME", ".local/state")
+        .map(|folder| folder.join("taskmaster"))
+}
+
+impl Surroundings {
+    /// A variable's value; an empty one counts as unset.
+    fn set(&self, name: &str) -> Option<&str> {
+        self.env.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A folder of the XDG Base Directory Specification, which says to ignore relative paths.
+    fn base_folder(&self, variable: &str, under_home: &str) -> Option<PathBuf> {
+        let absolute = |name| self.set(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(under_home)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(env: &[(&str, &str)]) -> Surroundings {
+        let env = env.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        Surroundings { root: false, env, cwd: PathBuf::from("/here") }
+    }
+
+    fn names(env: &[(&str, &str)]) -> Vec<String> {
+        candidates(&with(env)).iter().map(|path| path.display().to_string()).collect()
+    }
+
+    #[test]
+    fn the_nearest_file_comes_first() {
+        assert_eq!(
+            names(&[("TASKMASTER_CONFIG", "my.yaml"), ("XDG_CONFIG_HOME", "/cfg"), ("HOME", "/h")]),
+            ["my.yaml", "taskmaster.yaml", "/cfg/taskmaster/taskmaster.yaml", SYSTEM]
+        );
+        assert_eq!(
+            names(&[("HOME", "/h")]),
+            ["taskmaster.yaml", "/h/.config/taskmaster/taskmaster.yaml", SYSTEM]
+        );
+    }
+
+    const SYSTEM: &str = "/etc/taskmaster/taskmaster.yaml";
+
+    #[test]
+    fn empty_and_relative_folders_count_as_unset() {
+        let env = [("TASKMASTER_CONFIG", ""), ("XDG_CONFIG_HOME", "cfg"), ("HOME", "")];
+        assert_eq!(names(&env), ["taskmaster.yaml", SYSTEM]);
+    }
+
+    #[test]
+    fn the_state_lies_where_the_system_or_the_user_keeps_it() {
+        let root = Surroundings { root: true, ..with(&[("HOME", "/root")]) };
+        assert_eq!(state_dir(&root), Some(PathBuf::from("/var/lib/taskmaster")));
+        let user = with(&[("XDG_STATE_HOME", "/s"), ("HOME", "/h")]);
+        assert_eq!(state_dir(&user), Some(PathBuf::from("/s/taskmaster")));
+        let user = with(&[("HOME", "/h")]);
+        assert_eq!(state_dir(&user), Some(PathBuf::from("/h/.local/state/taskmaster")));
+        assert_eq!(state_dir(&with(&[])), None);
+    }
+}

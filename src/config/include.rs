@@ -1,0 +1,152 @@
+//! Which files make up a configuration: the main one, and what its `include:` names.
+
+use super::report::Report;
+use super::source::Source;
+use super::tree::{Node, Value};
+use super::{Files, Surroundings};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// Reads the main file and those it includes, in that order, each vetted.
+pub(super) fn gather(
+    main: &Path,
+    surroundings: &Surroundings,
+    files: &dyn Files,
+    report: &mut Report,
+) -> Vec<Source> {
+    let cwd = &surroundings.cwd;
+    let main = Source::new(main, cwd, files.read(main), 0, report);
+    let user = main.tree.get("daemon").and_then(|daemon| daemon.get("user"));
+    let user = user.and_then(Node::text).map(str::to_owned);
+    if !matches!(main.tree.value, Value::Null)
+        && let Err(why) = files.vet(&main.file, user.as_deref())
+    {
+        report.error_in_file(main.tree.id, None, why);
+    }
+    let included = named(&main, cwd, files, report);
+    let mut sources = vec![main];
+    for file in included {
+        let text = files.vet(&file, user.as_deref()).and_then(|()| files.read(&file));
+        let first = sources.last().map_or(0, |source| source.tree.end);
+        sources.push(Source::new(&file, cwd, text, first, report));
+    }
+    sources
+}
+
+/// The files that `include:` names, in its order, those of a glob by name, each once.
+fn named(main: &Source, cwd: &Path, files: &dyn Files, report: &mut Report) -> Vec<PathBuf> {
+    let items = match main.tree.get("include") {
+        None => return Vec::new(),
+        Some(Node { value: Value::List(items), .. }) => items.iter().collect(),
+        Some(item) => vec![item],
+    };
+    let absolute = |file: &Path| cwd.join(file).components().collect::<PathBuf>();
+    let mut seen = HashSet::from([absolute(&main.file)]);
+    let mut included = Vec::new();
+    for item in items {
+        let Some(pattern) = item.text().filter(|text| !text.is_empty()) else {
+            report.error(item, "must be a path, a glob such as conf.d/*.yaml, or a list of them");
+            continue;
+        };
+        let folder = main.file.parent().unwrap_or(Path::new(""));
+        match glob(folder, pattern, files) {
+            Ok(found) => {
+                if found.is_empty() {
+                    report.warning(item, "matches no file");
+                }
+                included.extend(found.into_iter().filter(|file| seen.insert(absolute(file))));
+            }
+            Err(why) => report.error(item, why),
+        }
+    }
+    included
+}
+
+/// The files that a pattern names, by name. One without `*` and `?` names itself,
+/// whether it exists or not.
+fn glob(folder: &Path, pattern: &str, files: &dyn Files) -> Result<Vec<PathBuf>, String> {
+    let start = if pattern.starts_with('/') { Path::new("/") } else { folder };
+    let mut found = vec![start.to_owned()];
+    let mut listed = false;
+    for part in pattern.split('/').filter(|part| !part.is_empty()) {
+        if matches!(part, "." | "..") || !(listed || part.contains(['*', '?'])) {
+            found.iter_mut().for_each(|path| path.push(part));
+            continue;
+        }
+        let mut within = Vec::new();
+        for folder in &found {
+            let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            match files.list(here) {
+                Ok(names) => within.extend(
+                    names.iter().filter(|name| matches(part, name)).map(|name| folder.join(name)),
+                ),
+                // What a glob found before need not be a folder, and one to come need not exist.
+                Err(why) if listed || why.starts_with("No such file") => {}
+                Err(why) => return Err(format!("cannot list {}: {why}", here.display())),
+            }
+        }
+        found = within;
+        listed = true;
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Whether a glob of `*` and `?` matches a name. As in a shell, a leading dot must be
+/// written.
+fn matches(pattern: &str, name: &str) -> bool {
+    if name.starts_with('.') && !pattern.starts_with('.') {
+        return false;
+    }
+    let (mut pattern, mut name) = (pattern.chars(), name.chars());
+    let mut last_star = None;
+    loop {
+        match (pattern.next(), name.clone().next()) {
+            (None, None) => return true,
+            (Some('*'), _) => last_star = Some((pattern.clone(), name.clone())),
+            (Some(wanted), Some(letter)) if wanted == '?' || wanted == letter => {
+                name.next();
+            }
+            _ => {
+                // Once more from the last star, which now takes one letter more.
+                let Some((behind, mut taken)) = last_star.take() else { return false };
+                if taken.next().is_none() {
+                    return false;
+                }
+                (pattern, name) = (behind.clone(), taken.clone());
+                last_star = Some((behind, taken));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn globs_match_as_in_a_shell() {
+        for (pattern, name) in [
+            ("*", "a"),
+            ("*.yaml", "web.yaml"),
+            ("?b", "äb"),
+            ("a*b*c", "aXbbYc"),
+            (".*", ".a"),
+            ("a", "a"),
+            ("**", "ab"),
+        ] {
+            assert!(matches(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [
+            ("*", ".a"),
+            ("*.yaml", "web.yaml.bak"),
+            ("?", "ab"),
+            ("?", ""),
+            ("a*b", "ac"),
+            ("", "a"),
+            ("a", ""),
+        ] {
+            assert!(!matches(pattern, name), "{pattern} {name}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The table of configuration keys.
+//!
+//! The reader, its near misses, the manual page, the sample and their tests all
+//! read this one.
+
+/// A key of a map in the configuration.
+#[derive(Debug)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// Supervisor's name for it, accepted too; or none.
+    pub alias: Option<&'static str>,
+    /// Whether a reload restarts the program's processes when it changes.
+    pub restarts: bool,
+}
+
+const fn key(name: &'static str) -> Key {
+    Key { name, alias: None, restarts: false }
+}
+
+const fn also(name: &'static str, alias: &'static str) -> Key {
+    Key { name, alias: Some(alias), restarts: false }
+}
+
+const fn restarts(key: Key) -> Key {
+    Key { name: key.name, alias: key.alias, restarts: true }
+}
+
+/// The sections of the file. `include` and `daemon` stand only in the main one.
+pub const TOP_KEYS: &[Key] = &[key("daemon"), key("include"), key("defaults"), key("programs")];
+
+/// The keys of `daemon:`.
+pub const DAEMON_KEYS: &[Key] = &[
+    key("listen"),
+    key("state_dir"),
+    key("secret_file"),
+    key("log"),
+    key("user"),
+    key("umask"),
+    key("env"),
+    key("shutdown_time"),
+];
+
+/// The keys of `daemon.log`.
+pub const LOG_KEYS: &[Key] =
+    &[key("file"), key("level"), key("format"), key("max_bytes"), key("keep")];
+
+/// The keys of `backoff`, where it is a map.
+pub const BACKOFF_KEYS: &[Key] = &[key("initial"), key("max"), key("factor"), key("jitter")];
+
+/// The keys of a program, and of `defaults:`.
+pub const PROGRAM_KEYS: &[Key] = &[
+    restarts(also("cmd", "command")),
+    key("numprocs"),
+    key("autostart"),
+    key("autorestart"),
+    key("exitcodes"),
+    also("starttime", "startsecs"),
+    key("startretries"),
+    key("backoff"),
+    key("stopsignal"),
+    also("stoptime", "stopwaitsecs"),
+    key("stopasgroup"),
+    restarts(also("stdout", "stdout_logfile")),
+    restarts(also("stderr", "stderr_logfile")),
+    restarts(also("env", "environment")),
+    restarts(key("env_file")),
+    restarts(key("inherit_env")),
+    restarts(also("workingdir", "directory")),
+    restarts(key("umask")),
+    restarts(key("user")),
+    restarts(key("group")),
+    restarts(key("limits")),
+    restarts(key("nice")),
+    restarts(key("oom_score_adj")),
+    restarts(key("no_new_privs")),
+];

@@ -1,0 +1,221 @@
+//! What a process is started with: the keys in which `${...}` is expanded.
+
+use super::expand::{Fault, Scope};
+use super::fields::Fields;
+use super::program::Outer;
+use super::read::{Reader, items};
+use super::template::Template;
+use super::tree::{Node, Value};
+use super::values;
+use super::{EnvFile, Launch, Output};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// Variables by name, expanded.
+pub(super) type Layer = BTreeMap<String, Template>;
+
+/// The program that is read, and the layers its names are looked for in.
+#[derive(Clone, Copy)]
+struct Names<'a> {
+    program: &'a str,
+    layers: &'a [&'a Layer],
+}
+
+impl<'s> Reader<'s> {
+    /// Reads the expanded keys of a program, given its own `env`.
+    pub(super) fn launch(
+        &mut self,
+        program: &str,
+        fields: &Fields<'s>,
+        env: &Fields<'s>,
+        outer: &Outer<'_, 's>,
+        launch: &mut Launch,
+    ) {
+        launch.base_env = self.env_layer(&outer.daemon_env, program, &[]);
+        launch.env = self.env_layer(&outer.defaults_env, program, &[&launch.base_env]);
+        let own = self.env_layer(env, program, &[&launch.env, &launch.base_env]);
+        launch.env.extend(own);
+        let names = Names { program, layers: &[&launch.env, &launch.base_env] };
+        let mut user = None;
+        for (key, field) in fields {
+            let value = field.value;
+            match *key {
+                "cmd" => launch.cmd = self.cmd(value, names),
+                "env_file" => {
+                    let files = items(value).iter();
+                    launch.env_file = files.filter_map(|item| self.env_file(item, names)).collect();
+                }
+                "workingdir" => launch.workingdir = self.expanded(value, names),
+                "stdout" => launch.stdout = self.output(value, "stdout", names),
+                "stderr" => launch.stderr = self.output(value, "stderr", names),
+                "user" => {
+                    launch.user = self.expanded(value, names);
+                    user = Some(value);
+                }
+                _ => {}
+            }
+        }
+        if let (Some(at), Some(daemon), Some(named)) = (user, &outer.daemon.user, &launch.user)
+            && named.as_plain().is_some_and(|named| named != daemon)
+        {
+            let why = format!(
+                "must be {daemon}, the `daemon.user`: only a daemon that stays root can start \
+                 processes as somebody else"
+            );
+            self.report.error(at, why);
+        }
+        launch.base_env.retain(|name, _| !launch.env.contains_key(name));
+    }
+
+    /// Expands the variables of one `env` map by the layers outside of it.
+    pub(super) fn env_layer(
+        &mut self,
+        fields: &Fields<'s>,
+        program: &str,
+        layers: &[&Layer],
+    ) -> Layer {
+        let names = Names { program, layers };
+        let mut layer = Layer::new();
+        for (name, field) in fields {
+            if let Err(why) = values::variable_name(name) {
+                self.report.error(field.key, why);
+                continue;
+            }
+            let value = match &field.value.value {
+                Value::Null => Some(Template::default()),
+                Value::Scalar(text) => self.expand(field.value, text, names),
+                Value::List(_) | Value::Map(_) => {
+                    self.scalar(field.value);
+                    None
+                }
+            };
+            if let Some(value) = value {
+                layer.insert((*name).to_owned(), value);
+            }
+        }
+        layer
+    }
+
+    fn cmd(&mut self, value: &'s Node, names: Names<'_>) -> Vec<Template> {
+        let words: Vec<(&Node, Cow<'_, str>)> = match &value.value {
+            Value::List(items) => {
+                let word = |item| Some((item, Cow::Borrowed(self.scalar(item)?)));
+                items.iter().filter_map(word).collect()
+            }
+            Value::Null | Value::Scalar(_) | Value::Map(_) => {
+                let Some(text) = self.scalar(value) else { return Vec::new() };
+                match shell_words::split(text) {
+                    Ok(words) => words.into_iter().map(|word| (value, Cow::Owned(word))).collect(),
+                    Err(_) => {
+                        self.report.error(
+                            value,
+                            "has an open quote: close it, or write a list, one item an argument",
+                        );
+                        return Vec::new();
+                    }
+                }
+            }
+        };
+        let expanded = words.iter().map(|(at, word)| self.expand(at, word, names));
+        let expanded: Vec<Option<Template>> = expanded.collect();
+        match expanded.first() {
+            None => self.report.error(value, "must not be empty"),
+            Some(Some(first)) if first.len() == 0 => {
+                self.report.error(
+                    value,
+                    "begins with an empty word, where the program to run should stand",
+                );
+            }
+            Some(_) => {}
+        }
+        expanded.into_iter().flatten().collect()
+    }
+
+    fn env_file(&mut self, item: &'s Node, names: Names<'_>) -> Option<EnvFile> {
+        let text = self.scalar(item)?;
+        let (path, optional) = match text.strip_prefix('-') {
+            Some(path) => (path, true),
+            None => (text, false),
+        };
+        let path = self.expand(item, path, names)?;
+        Some(EnvFile { path: self.absolute(item, path)?, optional })
+    }
+
+    fn output(&mut self, value: &'s Node, stream: &str, names: Names<'_>) -> Output {
+        let more = if stream == "stderr" { ", stdout" } else { "" };
+        let text = match &value.value {
+            Value::Null => return Output::Discard,
+            Value::Scalar(text) => text,
+            Value::List(_) | Value::Map(_) => {
+                let why = format!("must be auto, discard, inherit{more} or the path of a file");
+                self.report.error(value, why);
+                return Output::Auto;
+            }
+        };
+        let Some(target) = self.expand(value, text, names) else { return Output::Auto };
+        // Supervisor writes these words in capitals.
+        match target.as_plain().map(str::to_ascii_lowercase).as_deref() {
+            Some("auto") => Output::Auto,
+            Some("discard" | "null" | "none" | "/dev/null") => Output::Discard,
+            Some("inherit") => Output::Inherit,
+            Some("stdout") if stream == "stderr" => Output::Stdout,
+            Some(word @ ("stdout" | "stderr")) => {
+                let why = format!(
+                    "must be auto, discard, inherit{more} or the path of a file; one that is \
+                     called {word} is written ./{word}"
+                );
+                self.report.error(value, why);
+                Output::Auto
+            }
+            Some(_) | None => self.absolute(value, target).map_or(Output::Auto, Output::File),
+        }
+    }
+
+    /// An expanded text that is not empty.
+    fn expanded(&mut self, value: &'s Node, names: Names<'_>) -> Option<Template> {
+        let text = self.scalar(value)?;
+        let template = self.expand(value, text, names)?;
+        self.not_empty(value, template)
+    }
+
+    /// The path, from the folder of the file that says it if it is relative.
+    fn absolute(&mut self, at: &Node, path: Template) -> Option<Template> {
+        let path = self.not_empty(at, path)?;
+        if path.beginning().starts_with('/') {
+            return Some(path);
+        }
+        let folder = self.here(at).to_string_lossy();
+        let slash = if folder.ends_with('/') { "" } else { "/" };
+        Some(path.after(&format!("{folder}{slash}")))
+    }
+
+    fn not_empty(&mut self, at: &Node, template: Template) -> Option<Template> {
+        if template.len() == 0 {
+            self.report.error(at, "must not be empty");
+            return None;
+        }
+        Some(template)
+    }
+
+    fn expand(&mut self, at: &Node, text: &str, names: Names<'_>) -> Option<Template> {
+        let here = self.here(at).to_string_lossy();
+        let scope = Scope {
+            program: names.program,
+            here: &here,
+            layers: names.layers,
+            environment: &self.surroundings.env,
+        };
+        match scope.expand(text) {
+            Ok(template) => {
+                let kept = template.len() + size_of::<Template>();
+                self.spend(at, kept).then_some(template)
+            }
+            Err(fault) => {
+                let split = matches!(fault, Fault::Unclosed(_)) && at.text() != Some(text);
+                let hint = if split { "; quote it if it was cut at a space" } else { "" };
+                self.report.error(at, format!("{fault}{hint}"));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The configuration: text in, [`Config`] or every [`Problem`] with its place out.
+//!
+//! Pure: whatever has to be read comes through [`Files`], whatever depends on
+//! the caller through [`Surroundings`]. Users, groups and paths are kept as they
+//! are written; whether they exist is the daemon's to find out.
+#![forbid(unsafe_code)]
+
+mod anchors;
+mod daemon;
+mod diff;
+mod env_file;
+mod excerpt;
+mod expand;
+mod fields;
+mod find;
+mod include;
+mod keys;
+mod launch;
+mod near;
+mod passes;
+mod problem;
+mod program;
+mod read;
+mod report;
+mod signal;
+mod source;
+mod template;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod values;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+pub use diff::{Changes, ProgramChange, diff};
+pub use env_file::parse as parse_env_file;
+pub use find::candidates;
+#[cfg(test)]
+pub use keys::{BACKOFF_KEYS, DAEMON_KEYS, Key, LOG_KEYS, PROGRAM_KEYS, TOP_KEYS};
+pub use near::nearest;
+pub use problem::{Problem, Problems};
+pub use read::{daemon_only, load};
+pub use signal::{SIGNALS, Signal};
+pub use template::Template;
+pub use values::parse_duration;
+
+/// A whole configuration, checked and with every default filled in.
+#[derive(Debug)]
+pub struct Config {
+    /// The file it was read from, as it was named.
+    pub file: PathBuf,
+    /// The `daemon:` section.
+    pub daemon: Daemon,
+    /// The programs by name.
+    pub programs: BTreeMap<String, Rc<Program>>,
+    /// What is odd but no error, such as a file without programs.
+    pub warnings: Vec<Problem>,
+}
+
+/// The `daemon:` section.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Daemon {
+    /// Where the control port listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Lock, secret, address, logs and history live here.
+    pub state_dir: PathBuf,
+    /// The file with the shared secret.
+    pub secret_file: PathBuf,
+    /// The event log.
+    pub log: Log,
+    /// The user to become once listening.
+    pub user: Option<String>,
+    /// The daemon's file mode creation mask; none: the caller's.
+    pub umask: Option<u32>,
+    /// How long an orderly shutdown may take before what still lives is killed.
+    pub shutdown_time: Duration,
+}
+
+/// Where the event log goes and how it looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// File, stderr or syslog.
+    pub target: LogTarget,
+    /// Lines below this level are left out.
+    pub level: Level,
+    /// Text or one JSON object a line.
+    pub format: LogFormat,
+    /// Size in bytes at which the file is rotated; 0: never.
+    pub max_bytes: u64,
+    /// Rotated files that are kept.
+    pub keep: u32,
+}
+
+/// Where the event log goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogTarget {
+    /// A file, appended to and rotated.
+    File(PathBuf),
+    /// The daemon's standard error.
+    Stderr,
+    /// /dev/log, as syslog(3) writes it.
+    Syslog,
+}
+
+impl LogTarget {
+    /// Where the log is if nothing is said.
+    pub fn in_state_dir(state_dir: &Path) -> Self {
+        Self::File(state_dir.join("taskmaster.log"))
+    }
+}
+
+/// How much a line of the event log matters, most first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Something that was wanted could not be done.
+    Error,
+    /// Something is not as it should be.
+    Warning,
+    /// What happens.
+    Info,
+    /// What helps to find a fault.
+    Debug,
+}
+
+/// The form of a line of the event log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Time, level, words, then `key=value`.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// One entry under `programs:`, with `defaults:` merged in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Program {
+    /// Its name.
+    pub name: Rc<str>,
+    /// How many processes of it there are, 1 to 10000.
+    pub numprocs: u32,
+    /// What a reload changes in place.
+    pub policy: Policy,
+    /// What a reload restarts for.
+    pub launch: Launch,
+}
+
+/// When a process is started, restarted and stopped, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// Started with the daemon.
+    pub autostart: bool,
+    /// Restarted after an exit from RUNNING.
+    pub autorestart: Autorestart,
+    /// Ends that are no surprise.
+    pub exitcodes: Vec<Expected>,
+    /// Up this long, it counts as started.
+    pub starttime: Duration,
+    /// Retries after a failed start; none: unlimited.
+    pub startretries: Option<u32>,
+    /// The delays between those retries.
+    pub backoff: Backoff,
+    /// The signal that asks it to stop.
+    pub stopsignal: Signal,
+    /// How long it may take to do so before SIGKILL.
+    pub stoptime: Duration,
+    /// Whether the stop signal goes to its whole process group.
+    pub stopasgroup: bool,
+}
+
+/// What the `autorestart` key says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Autorestart {
+    /// After every exit.
+    Always,
+    /// After none.
+    Never,
+    /// Unless the end is listed in `exitcodes`.
+    Unexpected,
+}
+
+/// One entry of `exitcodes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// An exit with this code, 0 to 255.
+    Code(u8),
+    /// Death by this signal.
+    Signal(Signal),
+}
+
+/// Delays between failed starts: `initial`, then times `factor` each time, at most `max`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Backoff {
+    /// The first delay, and the least time between two starts.
+    pub initial: Duration,
+    /// The longest delay.
+    pub max: Duration,
+    /// What each delay is multiplied by for the next; at least 1.
+    pub factor: f64,
+    /// The fraction of the delay, 0 to 1, of which up to so much is added at random.
+    pub jitter: f64,
+}
+
+/// All that the start of a process depends on, and so what a reload restarts it for.
+///
+/// `daemon.env` and `daemon.umask` are merged in: compared are effective values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Launch {
+    /// The words of the command; never empty.
+    pub cmd: Vec<Template>,
+    /// What of the daemon's own environment is handed on.
+    pub inherit_env: InheritEnv,
+    /// `daemon.env`, less what `env` overrides.
+    pub base_env: BTreeMap<String, Template>,
+    /// Files read at each start, over `base_env`.
+    pub env_file: Vec<EnvFile>,
+    /// The program's own, over everything but TASKMASTER_*.
+    pub env: BTreeMap<String, Template>,
+    /// The working directory; none: the daemon's.
+    pub workingdir: Option<Template>,
+    /// File mode creation mask; none: the daemon's.
+    pub umask: Option<u32>,
+    /// User name or id.
+    pub user: Option<Template>,
+    /// Group name or id.
+    pub group: Option<String>,
+    /// Resource limits by the lower-case name after RLIMIT_.
+    pub limits: BTreeMap<&'static str, Limit>,
+    /// Nice value, -20 to 19.
+    pub nice: Option<i32>,
+    /// What is written to /proc/self/oom_score_adj, -1000 to 1000.
+    pub oom_score_adj: Option<i32>,
+    /// Whether execve(2) may still grant privileges.
+    pub no_new_privs: bool,
+    /// Where standard output goes.
+    pub stdout: Output,
+    /// Where standard error goes.
+    pub stderr: Output,
+}
+
+/// What of the daemon's environment a process gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InheritEnv {
+    /// All of it.
+    All,
+    /// Nothing.
+    Nothing,
+    /// These names.
+    Only(BTreeSet<String>),
+}
+
+/// One file of `env_file`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnvFile {
+    /// Where it is; absolute once expanded.
+    pub path: Template,
+    /// Written with a leading `-`: it may be missing.
+    pub optional: bool,
+}
+
+/// A resource limit; `None` is unlimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// The soft limit, in the unit of setrlimit(2).
+    pub soft: Option<u64>,
+    /// The hard limit, in the unit of setrlimit(2).
+    pub hard: Option<u64>,
+}
+
+/// Where a stream of a process goes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// A file of its own in `state_dir`/log.
+    Auto,
+    /// A file that the program itself appends to; absolute once expanded.
+    File(Template),
+    /// Nowhere.
+    Discard,
+    /// To where the daemon's own goes.
+    Inherit,
+    /// stderr only: to where stdout goes.
+    Stdout,
+}
+
+/// What a configuration depends on besides its text.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Whether the daemon runs as root: picks the default `state_dir`.
+    pub root: bool,
+    /// The daemon's environment, as far as it is UTF-8.
+    pub env: BTreeMap<String, String>,
+    /// The current directory, absolute: where a relative file name starts.
+    pub cwd: PathBuf,
+}
+
+/// How the configuration's files are reached.
+pub trait Files {
+    /// The text of a file. The error is the cause alone, such as "No such file or directory".
+    fn read(&self, path: &Path) -> Result<String, String>;
+    /// The names in a folder. The error is the cause alone.
+    fn list(&self, folder: &Path) -> Result<Vec<String>, String>;
+    /// Whether this file may be trusted, given `daemon.user`. The error says why not and the
+    /// command that mends it.
+    fn vet(&self, path: &Path, daemon_user: Option<&str>) -> Result<(), String>;
+}

@@ -1,0 +1,225 @@
+//! The reader: files into a configuration, or into everything that is wrong with them.
+//!
+//! Its other parts lie beside it, a section of the file each: `daemon`, `program` (what
+//! a key says by itself) and `launch` (what is expanded).
+
+use super::fields::{self, Fields};
+use super::include;
+use super::keys::{DAEMON_KEYS, PROGRAM_KEYS, TOP_KEYS};
+use super::program::Outer;
+use super::report::Report;
+use super::source::Source;
+use super::tree::{Node, Value};
+use super::{Config, Daemon, Files, Problems, Program, Surroundings, tree};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// What all programs together may take, in bytes and roughly: so that no few lines of
+/// `defaults:` under ten thousand names fill the memory.
+const MOST: usize = 256 << 20;
+
+/// Reads the file and what it includes.
+///
+/// The error holds every problem there is, not only the first.
+pub fn load(
+    path: &Path,
+    surroundings: &Surroundings,
+    files: &dyn Files,
+) -> Result<Config, Problems> {
+    let mut report = Report::default();
+    let sources = include::gather(path, surroundings, files, &mut report);
+    let mut reader = Reader { sources: &sources, surroundings, report, spent: 0 };
+    let (daemon, programs) = reader.file();
+    let report = reader.report;
+    let warnings = report.finish(&sources)?;
+    Ok(Config { file: path.to_owned(), daemon, programs, warnings })
+}
+
+/// Reads as much of `daemon:` as there is, for who only wants to reach the daemon.
+///
+/// What is wrong or missing has its default; of a text that is no YAML, what comes
+/// before the mistake counts.
+pub fn daemon_only(path: &Path, text: &str, surroundings: &Surroundings) -> Daemon {
+    let (text, tree) = readable_part(text);
+    let sources = [Source::parsed(path, &surroundings.cwd, text.to_owned(), tree)];
+    let report = Report::default();
+    let mut reader = Reader { sources: &sources, surroundings, report, spent: 0 };
+    let section = sources.first().and_then(|source| source.tree.get("daemon"));
+    let fields = section.map(|node| fields::known(node, DAEMON_KEYS, &mut reader.report));
+    reader.daemon(&fields.unwrap_or_default())
+}
+
+/// The text up to the end of `daemon:`, or else that before the mistake that makes it no
+/// YAML, whole sections if need be.
+fn readable_part(text: &str) -> (&str, Node) {
+    /// Sections are few; what has more of them than that is no configuration.
+    const ATTEMPTS: usize = 50;
+    let beginning = through_daemon(text);
+    if let Ok(root) = tree::parse(beginning, 0)
+        && (beginning.len() == text.len() || root.get("daemon").is_some())
+    {
+        return (beginning, root);
+    }
+    let mut part = text;
+    for _ in 0..ATTEMPTS {
+        match tree::parse(part, 0) {
+            Ok(root) => return (part, root),
+            Err(broken) => part = before(part, broken.place.map_or(0, |(line, _)| line)),
+        }
+    }
+    ("", Node::empty(0))
+}
+
+/// The text through the section that looks like `daemon:`; the programs, of which there
+/// may be thousands, mostly come after it.
+fn through_daemon(text: &str) -> &str {
+    let mut end = 0;
+    let mut begun = false;
+    for line in text.split_inclusive('\n') {
+        if begun && starts_section(line) {
+            break;
+        }
+        begun |= line.starts_with("daemon:");
+        end += line.len();
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+fn starts_section(line: &str) -> bool {
+    line.starts_with(char::is_alphanumeric) || line.starts_with("---")
+}
+
+/// The text before a line, from 1; where there is no such line, all but the last section.
+fn before(text: &str, mistake: usize) -> &str {
+    let (mut start, mut cut) = (0, 0);
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        if number + 1 == mistake {
+            cut = start;
+            break;
+        }
+        if starts_section(line) {
+            cut = start;
+        }
+        start += line.len();
+    }
+    text.get(..cut).unwrap_or_default()
+}
+
+/// What reading needs at hand. Lifetime `'s` is that of the sources.
+pub(super) struct Reader<'s> {
+    pub(super) sources: &'s [Source],
+    pub(super) surroundings: &'s Surroundings,
+    pub(super) report: Report,
+    spent: usize,
+}
+
+impl<'s> Reader<'s> {
+    fn file(&mut self) -> (Daemon, BTreeMap<String, Rc<Program>>) {
+        let mut sections = Vec::new();
+        for (number, source) in self.sources.iter().enumerate() {
+            let mut fields = fields::known(&source.tree, TOP_KEYS, &mut self.report);
+            if number > 0 {
+                fields.retain(|name, field| {
+                    if *name != "programs" {
+                        let why = "stands only in the main file; an included one holds `programs`";
+                        self.report.error(field.key, why);
+                    }
+                    *name == "programs"
+                });
+            }
+            sections.push(fields);
+        }
+        let main = sections.first().cloned().unwrap_or_default();
+        let daemon_fields = self.section(&main, "daemon", DAEMON_KEYS);
+        let daemon = self.daemon(&daemon_fields);
+        let defaults = self.section(&main, "defaults", PROGRAM_KEYS);
+        let outer = Outer::new(self, &daemon, &daemon_fields, defaults);
+        let programs = self.programs(&sections, &outer);
+        if programs.is_empty() {
+            match main.get("programs") {
+                Some(field) => self.report.warning(field.key, "there are none"),
+                None => self.report.warning_in_file(0, "there are no programs in it"),
+            }
+        }
+        (daemon, programs)
+    }
+
+    fn section(&mut self, main: &Fields<'s>, name: &str, keys: &[super::keys::Key]) -> Fields<'s> {
+        let field = main.get(name);
+        field.map(|field| fields::known(field.value, keys, &mut self.report)).unwrap_or_default()
+    }
+
+    /// The text of a scalar; anything else is an error.
+    pub(super) fn scalar(&mut self, node: &'s Node) -> Option<&'s str> {
+        let why = match &node.value {
+            Value::Scalar(text) => return Some(text),
+            Value::Null => "has no value: give it one, or remove it",
+            Value::List(_) => "must be one value, not a list",
+            Value::Map(_) => "must be one value, not a map",
+        };
+        self.report.error(node, why);
+        None
+    }
+
+    /// What a scalar says; nothing if that is wrong.
+    pub(super) fn value<T>(
+        &mut self,
+        node: &'s Node,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let text = self.scalar(node)?;
+        parse(text).map_err(|why| self.report.error(node, why)).ok()
+    }
+
+    /// Sets what a scalar says, or leaves it if that is wrong.
+    pub(super) fn set<T>(
+        &mut self,
+        into: &mut T,
+        node: &'s Node,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) {
+        if let Some(value) = self.value(node, parse) {
+            *into = value;
+        }
+    }
+
+    /// A name or path that is taken as it is written.
+    pub(super) fn text(&mut self, node: &'s Node) -> Option<String> {
+        self.value(node, |text| match text {
+            "" => Err("must not be empty".to_owned()),
+            _ if text.contains('\0') => Err("must not hold a NUL byte".to_owned()),
+            _ => Ok(text.to_owned()),
+        })
+    }
+
+    /// A path; a relative one starts at the folder of the file that says it.
+    pub(super) fn path(&mut self, node: &'s Node) -> Option<PathBuf> {
+        let path = self.text(node)?;
+        Some(self.here(node).join(path))
+    }
+
+    /// The folder of the file that a node stands in.
+    pub(super) fn here(&self, node: &Node) -> &'s Path {
+        Source::of(self.sources, node.id).map_or(Path::new("/"), |source| &source.here)
+    }
+
+    /// Counts what is about to be kept; false once that is too much for a configuration.
+    pub(super) fn spend(&mut self, at: &Node, bytes: usize) -> bool {
+        let before = self.spent;
+        self.spent = before.saturating_add(bytes);
+        if before <= MOST && self.spent > MOST {
+            let why = format!("with this, the programs take more than {} MiB in all", MOST >> 20);
+            self.report.error(at, why);
+        }
+        self.spent <= MOST
+    }
+}
+
+/// The items of a list; anything else is a list of one.
+pub(super) fn items(node: &Node) -> &[Node] {
+    match &node.value {
+        Value::List(items) => items,
+        Value::Null | Value::Scalar(_) | Value::Map(_) => std::slice::from_ref(node),
+    }
+}

@@ -1,0 +1,118 @@
+//! Included files: globs, trust, and what they may say.
+
+use super::*;
+
+fn read_all(texts: &[(&str, &str)]) -> Result<Config, Problems> {
+    load(Path::new(texts[0].0), &surroundings(), &InMemory::new(texts))
+}
+
+fn told(texts: &[(&str, &str)]) -> String {
+    read_all(texts).unwrap_err().to_string()
+}
+
+#[test]
+fn included_files_add_programs() {
+    let config = read_all(&[
+        (
+            "etc/tm.yaml",
+            "include: [conf.d/*.yaml, more.yaml]\nprograms: {a: {cmd: x, stdout: a.out}}",
+        ),
+        ("etc/conf.d/b.yaml", "programs: {b: {cmd: '${here}/x', stdout: b.out}}"),
+        ("etc/conf.d/.hidden.yaml", "nonsense"),
+        ("etc/conf.d/b.yaml.bak", "nonsense"),
+        ("etc/more.yaml", "programs: {c: {cmd: x}}"),
+    ])
+    .unwrap();
+    assert_eq!(config.programs.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert_eq!(config.programs["a"].launch.stdout, Output::File("/srv/etc/a.out".into()));
+    let b = &config.programs["b"].launch;
+    assert_eq!(b.stdout, Output::File("/srv/etc/conf.d/b.out".into()));
+    assert_eq!(plain(&b.cmd[0]), "/srv/etc/conf.d/x");
+}
+
+#[test]
+fn a_glob_that_finds_the_main_file_or_one_twice_reads_it_once() {
+    let config = read_all(&[
+        ("tm.yaml", "include: ['*.yaml', './b.yaml', '?.yaml']\nprograms: {a: {cmd: x}}"),
+        ("b.yaml", "programs: {b: {cmd: x}}"),
+    ])
+    .unwrap();
+    assert_eq!(config.programs.len(), 2);
+}
+
+#[test]
+fn globs_may_stand_for_folders() {
+    let config = read_all(&[
+        ("tm.yaml", "include: apps/*/tm.yaml"),
+        ("apps/one/tm.yaml", "programs: {one: {cmd: x}}"),
+        ("apps/two/tm.yaml", "programs: {two: {cmd: x}}"),
+        ("apps/three/other.yaml", "nonsense"),
+    ])
+    .unwrap();
+    assert_eq!(config.programs.len(), 2);
+}
+
+#[test]
+fn a_missing_file_is_an_error_and_an_empty_glob_a_warning() {
+    assert_eq!(told(&[("tm.yaml", "include: b.yaml")]), "b.yaml: No such file or directory");
+    let config = read_all(&[("tm.yaml", "include:\n- conf.d/*\nprograms: {a: {cmd: x}}")]).unwrap();
+    let warnings: Vec<String> = config.warnings.iter().map(Problem::to_string).collect();
+    assert_eq!(warnings, ["tm.yaml:2:3: include: matches no file"]);
+    let missing = load(Path::new("no.yaml"), &surroundings(), &InMemory::default()).unwrap_err();
+    assert_eq!(missing.to_string(), "no.yaml: No such file or directory");
+}
+
+#[test]
+fn problems_come_in_the_order_of_the_files() {
+    let texts = [
+        ("tm.yaml", "include: '?.yaml'\nprograms:\n  a: {cmd: x, nice: 99}\n  z: {cmd: x}\n"),
+        ("b.yaml", "daemon: {}\nprograms:\n  a: {cmd: x}\n  c: {cmd: x, nice: -99}\n"),
+        ("c.yaml", "programs: {z: {cmd: x}}\nprogram: 1\nbad: [\n"),
+    ];
+    assert_eq!(
+        told(&texts).lines().collect::<Vec<_>>(),
+        [
+            "tm.yaml:3:21: programs.a.nice: must be -20 to 19, not 99",
+            "b.yaml:1:1: daemon: stands only in the main file; an included one holds `programs`",
+            "b.yaml:3:3: programs.a: is there twice, first at tm.yaml:3:3",
+            "b.yaml:4:21: programs.c.nice: must be -20 to 19, not -99",
+            "c.yaml:4:1: did not find expected node content, while parsing a flow node",
+        ]
+    );
+}
+
+#[test]
+fn distrusted_files_are_not_read() {
+    let mut files = InMemory::new(&[
+        ("tm.yaml", "daemon: {user: www}\ninclude: b.yaml\nprograms: {a: {cmd: x}}"),
+        ("b.yaml", "programs: {b: {nonsense: 1}}"),
+    ]);
+    files.distrusted = ["tm.yaml", "b.yaml"].map(PathBuf::from).into();
+    let problems = load(Path::new("tm.yaml"), &surroundings(), &files).unwrap_err();
+    assert_eq!(
+        problems.to_string(),
+        "tm.yaml: others may write it, Some(\"www\"): chmod go-w it\n\
+         b.yaml: others may write it, Some(\"www\"): chmod go-w it"
+    );
+}
+
+#[test]
+fn a_file_without_programs_is_fine_with_a_warning() {
+    for text in ["", "# nothing\n", "daemon: {}\n", "---\n", "programs:\n", "programs: {}\n"] {
+        let config = good(text);
+        assert!(config.programs.is_empty());
+        assert_eq!(config.warnings.len(), 1, "{text:?}");
+    }
+    assert_eq!(good("").warnings[0].to_string(), "tm.yaml: there are no programs in it");
+    assert_eq!(
+        good("programs:\n").warnings[0].to_string(),
+        "tm.yaml:1:1: programs: there are none"
+    );
+}
+
+#[test]
+fn what_include_names_must_be_paths() {
+    let why = "must be a path, a glob such as conf.d/*.yaml, or a list of them";
+    assert_eq!(problems("include: {a: b}"), [format!("tm.yaml:1:10: include: {why}")]);
+    assert_eq!(problems("include: ['']"), [format!("tm.yaml:1:11: include: {why}")]);
+}
