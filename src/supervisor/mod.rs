@@ -1,0 +1,337 @@
+//! Many processes: who they are, what each is doing, what is due and what is to be done.
+//!
+//! Pure. What has happened comes in as calls ([`Supervisor::event`],
+//! [`Supervisor::tick`], [`Supervisor::apply`], ...); what shall be done comes out as
+//! [`Effect`]s, first in first out. Whoever performs them reports back what came of
+//! it. How one process steps from state to state is told in [`process`].
+//!
+//! A turn costs what has happened: processes are found by pid and by name through
+//! maps, deadlines stand in an ordered set, and nothing walks over all of them for
+//! one that died.
+#![forbid(unsafe_code)]
+
+pub mod process;
+mod reload;
+mod selector;
+mod state_name;
+#[cfg(test)]
+mod walk;
+#[cfg(test)]
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime};
+
+pub use process::{Change, Event, Exit, Moment, Pid, State, Then};
+pub use reload::Plan;
+pub use selector::Unknown;
+pub use state_name::StateName;
+
+use crate::config::Program;
+use process::{Action, deadline, on_event};
+
+/// Which process, for as long as it has an entry. Numbers are used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id(usize);
+
+/// One process of a program.
+#[derive(Debug)]
+pub struct Process {
+    /// The program, as it is configured now.
+    pub program: Rc<Program>,
+    /// Its number among the program's processes.
+    pub index: u32,
+    /// What it is.
+    pub state: State,
+    /// When it entered this state; none: it was never started.
+    pub since: Option<SystemTime>,
+    /// Starts by taskmaster itself since somebody asked for one.
+    pub restarts: u64,
+    /// How it last ended, and whether that was expected.
+    pub last_end: Option<(Exit, bool)>,
+    /// Why the last launch failed: the step and the cause. None if it did not.
+    pub failure: Option<String>,
+    /// The deadline that stands for it in the set.
+    armed: Option<Instant>,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Launch it, if it still waits for that: see [`Supervisor::wants_spawn`].
+    Spawn(Id),
+    /// Send a signal to a live process, or to its whole group.
+    Signal {
+        /// Whose it is.
+        id: Id,
+        /// Its process id.
+        pid: Pid,
+        /// The signal.
+        signal: i32,
+        /// To its group.
+        group: bool,
+    },
+    /// A state changed: tell those who listen.
+    Told(Id, Change),
+    /// The entry has gone; this was its name.
+    Forgotten(Id, String),
+}
+
+/// All processes.
+#[derive(Debug, Default)]
+pub struct Supervisor {
+    slots: Vec<Option<Process>>,
+    free: Vec<usize>,
+    names: BTreeMap<(Rc<str>, u32), Id>,
+    pids: HashMap<Pid, Id>,
+    deadlines: BTreeSet<(Instant, Id)>,
+    effects: VecDeque<Effect>,
+    shutdown: Option<Shutdown>,
+}
+
+/// An orderly shutdown under way.
+#[derive(Debug)]
+struct Shutdown {
+    /// When what still lives is killed; none: it has been.
+    kill_at: Option<Instant>,
+}
+
+impl Process {
+    /// `web`, or `web:0` where the program has several.
+    pub fn name(&self) -> String {
+        if self.program.numprocs == 1 && self.index == 0 {
+            self.program.name.to_string()
+        } else {
+            format!("{}:{}", self.program.name, self.index)
+        }
+    }
+
+    /// Whether it goes for good once it is gone.
+    pub fn is_leaving(&self) -> bool {
+        matches!(self.state, State::Stopping { then: Then::Forget, .. })
+    }
+}
+
+impl Supervisor {
+    /// Without any process.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The process with this id.
+    pub fn get(&self, id: Id) -> Option<&Process> {
+        self.slots.get(id.0)?.as_ref()
+    }
+
+    /// The process that has this live pid.
+    pub fn by_pid(&self, pid: Pid) -> Option<Id> {
+        self.pids.get(&pid).copied()
+    }
+
+    /// All processes, by program and number.
+    pub fn ids(&self) -> impl Iterator<Item = Id> + '_ {
+        self.names.values().copied()
+    }
+
+    /// How many live processes there are.
+    pub fn alive(&self) -> usize {
+        self.pids.len()
+    }
+
+    /// The next thing to do.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        let effect = self.effects.pop_front();
+        if let Some(Effect::Forgotten(id, _)) = effect {
+            // All that was to be told of it has been: its number is free.
+            if let Some(slot) = self.slots.get_mut(id.0) {
+                *slot = None;
+                self.free.push(id.0);
+            }
+        }
+        effect
+    }
+
+    /// Whether there is something to do.
+    pub fn has_effects(&self) -> bool {
+        !self.effects.is_empty()
+    }
+
+    /// Whether it waits to be launched. An [`Effect::Spawn`] may have been overtaken.
+    pub fn wants_spawn(&self, id: Id) -> bool {
+        self.get(id).is_some_and(|process| matches!(process.state, State::Spawning { .. }))
+    }
+
+    /// When [`Supervisor::tick`] is due.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let first = self.deadlines.first().map(|(at, _)| *at);
+        let kill = self.shutdown.as_ref().and_then(|shutdown| shutdown.kill_at);
+        first.into_iter().chain(kill).min()
+    }
+
+    /// Time has passed: everything that is due happens.
+    pub fn tick(&mut self, now: Moment) {
+        while let Some(&(at, id)) = self.deadlines.first() {
+            if at > now.at {
+                break;
+            }
+            self.event(id, Event::Tick, now);
+        }
+        let due = |shutdown: &Shutdown| shutdown.kill_at.is_some_and(|at| at <= now.at);
+        if self.shutdown.as_ref().is_some_and(due) {
+            self.kill_all(now);
+        }
+    }
+
+    /// A launch failed, for this reason.
+    pub fn spawn_failed(&mut self, id: Id, reason: String, now: Moment) {
+        if let Some(process) = self.slot(id) {
+            process.failure = Some(reason);
+        }
+        self.event(id, Event::SpawnFailed, now);
+    }
+
+    /// A live process could not be executed after all, for this reason. Its end follows.
+    pub fn exec_failed(&mut self, id: Id, reason: String) {
+        if let Some(process) = self.slot(id) {
+            process.failure = Some(reason);
+        }
+    }
+
+    /// Starts, stops or restarts by somebody's wish. Starts are refused during a shutdown.
+    pub fn ask(&mut self, id: Id, event: Event, now: Moment) {
+        let starts = matches!(event, Event::Start | Event::Restart);
+        if !(starts && self.is_shutting_down()) {
+            self.event(id, event, now);
+        }
+    }
+
+    /// Sends a signal that somebody asked for. False: there is no process to take it.
+    pub fn signal(&mut self, id: Id, signal: i32) -> bool {
+        let Some((pid, _)) = self.get(id).and_then(|process| process.state.process()) else {
+            return false;
+        };
+        self.effects.push_back(Effect::Signal { id, pid, signal, group: false });
+        true
+    }
+
+    /// Stops everything; after `time` what still lives is killed. Called again: kills now.
+    pub fn shut_down(&mut self, time: Duration, now: Moment) {
+        if self.is_shutting_down() {
+            return self.kill_all(now);
+        }
+        self.shutdown = Some(Shutdown { kill_at: Some(now.at + time) });
+        for id in self.all() {
+            self.event(id, Event::Stop, now);
+        }
+    }
+
+    /// Whether a shutdown is under way.
+    pub fn is_shutting_down(&self) -> bool {
+        self.shutdown.is_some()
+    }
+
+    fn kill_all(&mut self, now: Moment) {
+        self.shutdown = Some(Shutdown { kill_at: None });
+        for id in self.all() {
+            self.event(id, Event::Kill, now);
+        }
+    }
+
+    fn all(&self) -> Vec<Id> {
+        self.ids().collect()
+    }
+
+    /// One event for one process: its step, and the upkeep of the maps.
+    pub fn event(&mut self, id: Id, event: Event, now: Moment) {
+        let Some(process) = self.slots.get_mut(id.0).and_then(Option::as_mut) else { return };
+        let before = process.state;
+        let (after, actions) = on_event(&process.program, before, event, now);
+        process.state = after;
+        let old = before.process().map(|(pid, _)| pid);
+        let new = after.process().map(|(pid, _)| pid);
+        if old != new {
+            old.map(|pid| self.pids.remove(&pid));
+            new.map(|pid| self.pids.insert(pid, id));
+        }
+        for action in actions {
+            self.act(id, action, now);
+        }
+        self.arm(id);
+    }
+
+    fn act(&mut self, id: Id, action: Action, now: Moment) {
+        match action {
+            Action::Spawn { asked } => {
+                if let Some(process) = self.slot(id) {
+                    process.restarts = if asked { 0 } else { process.restarts + 1 };
+                    process.since = Some(now.wall);
+                }
+                self.effects.push_back(Effect::Spawn(id));
+            }
+            Action::Signal { pid, signal, group } => {
+                self.effects.push_back(Effect::Signal { id, pid, signal, group });
+            }
+            Action::Tell(change) => {
+                if let Some(process) = self.slot(id) {
+                    process.since = Some(now.wall);
+                    process.last_end = change.end.or(process.last_end);
+                    if matches!(change.to, State::Starting { .. }) {
+                        process.failure = None;
+                    }
+                }
+                self.effects.push_back(Effect::Told(id, change));
+            }
+            Action::Forget => self.forget(id),
+        }
+    }
+
+    /// Its name is free at once; its entry stays until the effects before this one are performed.
+    fn forget(&mut self, id: Id) {
+        let Some(process) = self.get(id) else { return };
+        let (key, name) = ((process.program.name.clone(), process.index), process.name());
+        self.names.remove(&key);
+        self.effects.push_back(Effect::Forgotten(id, name));
+    }
+
+    /// Keeps the set of deadlines true for this process.
+    fn arm(&mut self, id: Id) {
+        let Some(process) = self.slots.get_mut(id.0).and_then(Option::as_mut) else { return };
+        let due = deadline(&process.program.policy, process.state);
+        let armed = std::mem::replace(&mut process.armed, due);
+        if armed == due {
+            return;
+        }
+        armed.map(|at| self.deadlines.remove(&(at, id)));
+        due.map(|at| self.deadlines.insert((at, id)));
+    }
+
+    fn slot(&mut self, id: Id) -> Option<&mut Process> {
+        self.slots.get_mut(id.0)?.as_mut()
+    }
+
+    fn find(&self, program: &Rc<str>, index: u32) -> Option<Id> {
+        self.names.get(&(program.clone(), index)).copied()
+    }
+
+    fn insert(&mut self, program: &Rc<Program>, index: u32) -> Id {
+        let process = Process {
+            program: program.clone(),
+            index,
+            state: State::Stopped,
+            since: None,
+            restarts: 0,
+            last_end: None,
+            failure: None,
+            armed: None,
+        };
+        let at = self.free.pop().unwrap_or(self.slots.len());
+        let id = Id(at);
+        match self.slots.get_mut(at) {
+            Some(slot) => *slot = Some(process),
+            None => self.slots.push(Some(process)),
+        }
+        self.names.insert((program.name.clone(), index), id);
+        id
+    }
+}

@@ -1,0 +1,149 @@
+//! Which processes a selector means.
+//!
+//! `web` is every process of the program, `web:1` one of them, `all` all, and with
+//! `*` (any run of characters) or `?` (any one) in it a pattern over the names of
+//! processes and programs.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::{Id, Supervisor};
+use crate::config::nearest;
+
+/// A selector that matches nothing.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// As it was typed.
+    pub selector: String,
+    /// A name that is like it.
+    pub near: Option<String>,
+}
+
+impl std::fmt::Display for Unknown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown: String = self.selector.chars().take(128).collect();
+        if shown.len() < self.selector.len() {
+            shown.push('\u{2026}');
+        }
+        write!(f, "no such process: {shown}")?;
+        match &self.near {
+            Some(near) => write!(f, "; did you mean {near}?"),
+            None => f.write_str("; status lists them all"),
+        }
+    }
+}
+
+impl Supervisor {
+    /// The processes that any of the selectors means, each once, by program and number.
+    ///
+    /// # Errors
+    /// The first selector that means none. `all` may mean none: there may be no programs.
+    pub fn select(&self, selectors: &[String]) -> Result<Vec<Id>, Unknown> {
+        if selectors.iter().any(|selector| selector == "all") {
+            self.each_matches(selectors)?;
+            return Ok(self.all());
+        }
+        let mut chosen = BTreeSet::new();
+        for selector in selectors {
+            let found = self.one(selector);
+            if found.is_empty() {
+                return Err(self.unknown(selector));
+            }
+            chosen.extend(found);
+        }
+        Ok(chosen.into_iter().filter_map(|key| self.names.get(&key).copied()).collect())
+    }
+
+    fn each_matches(&self, selectors: &[String]) -> Result<(), Unknown> {
+        let stray = selectors.iter().find(|s| *s != "all" && self.one(s).is_empty());
+        stray.map_or(Ok(()), |selector| Err(self.unknown(selector)))
+    }
+
+    fn one(&self, selector: &str) -> Vec<(Rc<str>, u32)> {
+        if selector.contains(['*', '?']) {
+            return self.matching(selector);
+        }
+        // A name has no colon, so what follows one is a number.
+        if let Some((program, index)) = selector.rsplit_once(':') {
+            let plain = !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit());
+            let key = index.parse().ok().filter(|_| plain).map(|index| (Rc::from(program), index));
+            return key.filter(|key| self.names.contains_key(key)).into_iter().collect();
+        }
+        let name: Rc<str> = Rc::from(selector);
+        self.names.range((name.clone(), 0)..=(name, u32::MAX)).map(|(key, _)| key.clone()).collect()
+    }
+
+    fn matching(&self, pattern: &str) -> Vec<(Rc<str>, u32)> {
+        let means = |key: &(Rc<str>, u32), id: &Id| {
+            glob(pattern, &key.0) || self.get(*id).is_some_and(|p| glob(pattern, &p.name()))
+        };
+        self.names.iter().filter(|(key, id)| means(key, id)).map(|(key, _)| key.clone()).collect()
+    }
+
+    fn unknown(&self, selector: &str) -> Unknown {
+        let names = self.ids().filter_map(|id| self.get(id));
+        let names: BTreeSet<String> =
+            names.flat_map(|p| [p.program.name.to_string(), p.name()]).collect();
+        let near = nearest(selector, names.iter().map(String::as_str)).map(str::to_owned);
+        Unknown { selector: selector.to_owned(), near }
+    }
+}
+
+/// Whether `pattern` with its `*` and `?` covers all of `text`, in linear space and without
+/// recursion: only the last `*` is ever widened.
+fn glob(pattern: &str, text: &str) -> bool {
+    let (mut pattern, mut text) = (pattern.chars(), text.chars());
+    let mut last_star = None;
+    loop {
+        let mut rest = pattern.clone();
+        match (rest.next(), text.clone().next()) {
+            (None, None) => return true,
+            (Some('*'), _) => {
+                last_star = Some((rest.clone(), text.clone()));
+                pattern = rest;
+                continue;
+            }
+            (Some(want), Some(have)) if want == '?' || want == have => {
+                pattern = rest;
+                text.next();
+                continue;
+            }
+            _ => {}
+        }
+        let Some((after_star, mut from)) = last_star.take() else { return false };
+        if from.next().is_none() {
+            return false;
+        }
+        pattern = after_star.clone();
+        text = from.clone();
+        last_star = Some((after_star, from));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::glob;
+
+    #[test]
+    fn patterns() {
+        for (pattern, text, covers) in [
+            ("web*", "web", true),
+            ("web*", "web:1", true),
+            ("*:0", "web:0", true),
+            ("*:0", "web:10", false),
+            ("w?b", "wéb", true),
+            ("w?b", "wb", false),
+            ("*a*b*", "xxaxxb", true),
+            ("*a*b*", "xxbxxa", false),
+            ("**", "", true),
+            ("?", "", false),
+        ] {
+            assert_eq!(glob(pattern, text), covers, "{pattern} on {text}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_pattern_takes_no_exponential_time() {
+        assert!(!glob(&"a*".repeat(500), &"a".repeat(400)));
+    }
+}
