@@ -1,0 +1,193 @@
+//! The server's answers: one JSON object a line, named by its only key.
+
+use serde::{Deserialize, Serialize};
+
+use crate::supervisor::StateName;
+
+/// One line of an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// A process, for `status`.
+    Status(Row),
+    /// What became of one process, for `start`, `stop`, `restart` and `signal`.
+    Result(ResultRow),
+    /// What a reload does with one process.
+    Plan(PlanRow),
+    /// Something wrong or odd in the configuration.
+    Problem(ProblemRow),
+    /// A process id.
+    Pid(PidRow),
+    /// A change, for `events`.
+    Event(EventRow),
+    /// A line for people.
+    Text(String),
+    /// The last line of every answer.
+    End(End),
+}
+
+/// A process as `status` shows it. `status --json` prints these, in this order of keys.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// `web`, or `web:0` where there are several.
+    pub name: String,
+    /// The program it is a process of.
+    pub program: String,
+    /// Its number among them, from 0.
+    pub index: u32,
+    /// Its state.
+    pub state: StateName,
+    /// Its process id; null when it is not up.
+    pub pid: Option<i32>,
+    /// When it entered this state, RFC 3339; null: never started.
+    pub since: Option<String>,
+    /// Seconds since its start; null when it is not up.
+    pub uptime: Option<u64>,
+    /// Starts by taskmaster itself since it was last asked for.
+    pub restarts: u64,
+    /// How it last ended; null before that, or unknown.
+    pub exit: Option<ExitRow>,
+    /// Whether that end was expected; null before it.
+    pub expected: Option<bool>,
+    /// The state in words.
+    pub description: String,
+    /// Bytes of captured output that were lost.
+    pub lost_bytes: u64,
+}
+
+/// How a process ended: `{"code":N}` or `{"signal":"KILL"}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitRow {
+    /// It exited with this code.
+    Code(i32),
+    /// This signal killed it.
+    Signal(String),
+}
+
+/// What became of one process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultRow {
+    /// The process.
+    pub name: String,
+    /// Whether it is as was asked.
+    pub ok: bool,
+    /// In words, as `started`.
+    pub message: String,
+}
+
+/// What a reload does with one process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanRow {
+    /// The process; null where it concerns the daemon itself.
+    pub name: Option<String>,
+    /// What is done, in words.
+    pub action: String,
+}
+
+/// A problem or warning of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProblemRow {
+    /// Whether it is only a warning.
+    pub warning: bool,
+    /// `FILE:LINE:COLUMN: KEY: what`.
+    pub message: String,
+    /// The line and a caret under the place, where there is one.
+    pub excerpt: Option<String>,
+}
+
+/// A process id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PidRow {
+    /// The process; null for the daemon.
+    pub name: Option<String>,
+    /// Null when it is not up.
+    pub pid: Option<i32>,
+}
+
+/// A change. `events --json` prints these, in this order of keys.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventRow {
+    /// When, RFC 3339.
+    pub time: String,
+    /// What.
+    pub event: EventName,
+    /// The process; null where it concerns the daemon.
+    pub name: Option<String>,
+    /// The state before.
+    pub from: Option<StateName>,
+    /// The state after.
+    pub to: Option<StateName>,
+    /// The process id, of an end the one that ended.
+    pub pid: Option<i32>,
+    /// How it ended.
+    pub exit: Option<ExitRow>,
+    /// Whether that was expected.
+    pub expected: Option<bool>,
+    /// In words.
+    pub message: String,
+}
+
+/// The names of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventName {
+    /// A process is STARTING.
+    Starting,
+    /// A process is RUNNING.
+    Running,
+    /// A start failed, or came too soon after the last: the next waits.
+    Backoff,
+    /// A process was asked to stop.
+    Stopping,
+    /// A process is STOPPED.
+    Stopped,
+    /// A process ended by itself.
+    Exited,
+    /// A process was given up.
+    Fatal,
+    /// The configuration was read again and applied.
+    Reloaded,
+    /// The configuration could not be read: nothing changed.
+    ReloadFailed,
+    /// The daemon is up.
+    DaemonStarted,
+    /// The daemon stops everything and ends.
+    DaemonStopping,
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// The exit status for a shell of one command, as taskmasterctl(1) lists them.
+    pub exit: u8,
+    /// What went wrong as a whole, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<String>,
+}
+
+impl Reply {
+    /// An end without complaint.
+    pub const DONE: Self = Self::End(End { exit: 0, error: None });
+
+    /// An end with an exit status and its reason.
+    pub fn failed(exit: u8, error: impl Into<String>) -> Self {
+        Self::End(End { exit, error: Some(error.into()) })
+    }
+
+    /// The line to send, newline included.
+    pub fn to_line(&self) -> String {
+        // Serialising cannot fail: every key is a string and every value a plain type.
+        let mut line = serde_json::to_string(self).unwrap_or_default();
+        line.push('\n');
+        line
+    }
+
+    /// Reads a line of the server's.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn from_line(line: &str) -> Result<Self, String> {
+        serde_json::from_str(line).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,292 @@
+//! A typed line as a value.
+
+use std::time::Duration;
+
+use super::commands::{COMMANDS, Command, Takes, find};
+use crate::config::{Signal, nearest, parse_duration};
+
+/// What a client asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    /// A row for each process.
+    Status {
+        /// Which; none: all.
+        selectors: Vec<String>,
+        /// Print JSON. The replies are the same: this is for the shell.
+        json: bool,
+    },
+    /// Start, and wait for RUNNING.
+    Start {
+        /// Which; at least one.
+        selectors: Vec<String>,
+        /// For how long.
+        wait: Wait,
+    },
+    /// Stop, and wait for STOPPED.
+    Stop {
+        /// Which; at least one.
+        selectors: Vec<String>,
+        /// For how long.
+        wait: Wait,
+    },
+    /// Stop what runs, start all.
+    Restart {
+        /// Which; at least one.
+        selectors: Vec<String>,
+        /// For how long.
+        wait: Wait,
+    },
+    /// Send a signal.
+    Signal {
+        /// Which.
+        signal: Signal,
+        /// To which; at least one.
+        selectors: Vec<String>,
+    },
+    /// Read the configuration again.
+    Reload {
+        /// Only say what would be done.
+        dry_run: bool,
+    },
+    /// Say what is wrong with the configuration file.
+    Check,
+    /// Follow all changes.
+    Events {
+        /// Print JSON. The replies are the same: this is for the shell.
+        json: bool,
+    },
+    /// Process ids.
+    Pid {
+        /// Of which; none: the daemon's own.
+        selectors: Vec<String>,
+    },
+    /// The daemon's version.
+    Version,
+    /// Stop everything and end.
+    Shutdown,
+    /// Explain the commands, or one.
+    Help {
+        /// The one.
+        command: Option<&'static str>,
+    },
+    /// Leave.
+    Quit,
+}
+
+/// How long a command waits for what it asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Until it is decided.
+    Forever,
+    /// Not at all.
+    No,
+    /// At most so long.
+    AtMost(Duration),
+}
+
+impl Request {
+    /// Reads a line as a POSIX shell splits words.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong and how the command is used. An empty line is `None`.
+    pub fn parse(line: &str) -> Result<Option<Self>, String> {
+        let words = shell_words::split(line).map_err(|_| {
+            "a quote is opened and not closed; a \\ before it makes it an ordinary character"
+                .to_owned()
+        })?;
+        Self::from_words(&words)
+    }
+
+    /// The same for a line that is already split.
+    ///
+    /// # Errors
+    /// As [`Request::parse`].
+    pub fn from_words(words: &[String]) -> Result<Option<Self>, String> {
+        let Some((name, rest)) = words.split_first() else { return Ok(None) };
+        let command = find(name).ok_or_else(|| unknown(name))?;
+        if rest.first().is_some_and(|word| word == "--help" || word == "-h") {
+            return Ok(Some(Self::Help { command: Some(command.name) }));
+        }
+        let args = Args::read(command, rest)?;
+        let wait = args.wait()?;
+        let mut selectors = args.plain;
+        let json = args.options.contains(&"--json");
+        Ok(Some(match command.name {
+            "status" => Self::Status { selectors, json },
+            "start" => Self::Start { selectors, wait },
+            "stop" => Self::Stop { selectors, wait },
+            "restart" => Self::Restart { selectors, wait },
+            "signal" => {
+                let signal = Signal::parse(&selectors.remove(0))?;
+                Self::Signal { signal, selectors }
+            }
+            "reload" => Self::Reload { dry_run: args.options.contains(&"--dry-run") },
+            "check" => Self::Check,
+            "events" => Self::Events { json },
+            "pid" => Self::Pid { selectors },
+            "version" => Self::Version,
+            "shutdown" => Self::Shutdown,
+            "help" => Self::Help { command: help_topic(&selectors)? },
+            _ => Self::Quit,
+        }))
+    }
+}
+
+/// The words after a command's name, sorted.
+struct Args {
+    options: Vec<&'static str>,
+    timeout: Option<String>,
+    plain: Vec<String>,
+}
+
+impl Args {
+    fn read(command: &Command, words: &[String]) -> Result<Self, String> {
+        let mut args = Self { options: Vec::new(), timeout: None, plain: Vec::new() };
+        let mut words = words.iter();
+        let mut only_plain = false;
+        while let Some(word) = words.next() {
+            if only_plain || !word.starts_with('-') || word == "-" {
+                args.plain.push(word.clone());
+                continue;
+            }
+            if word == "--" {
+                only_plain = true;
+                continue;
+            }
+            let (name, inline) = match word.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (word.as_str(), None),
+            };
+            let Some(option) = command.options.iter().find(|option| option.name == name) else {
+                return Err(format!(
+                    "{}: unknown option {}{}",
+                    command.name,
+                    start(name),
+                    usage(command)
+                ));
+            };
+            if option.value.is_some() {
+                let value = inline.or_else(|| words.next().cloned());
+                args.timeout = Some(value.ok_or_else(|| {
+                    format!("{}: {name} needs a value, as {name} 10s", command.name)
+                })?);
+            } else if inline.is_some() {
+                return Err(format!("{}: {name} takes no value", command.name));
+            } else {
+                args.options.push(option.name);
+            }
+        }
+        args.check_count(command)?;
+        Ok(args)
+    }
+
+    fn check_count(&self, command: &Command) -> Result<(), String> {
+        let (least, most, what) = match command.takes {
+            Takes::Nothing => (0, 0, ""),
+            Takes::Processes => (0, usize::MAX, ""),
+            Takes::SomeProcesses => (1, usize::MAX, "which processes? a name, a pattern or all"),
+            Takes::SignalAndProcesses => (2, usize::MAX, "a signal and at least one process"),
+            Takes::CommandName => (0, 1, ""),
+        };
+        if self.plain.len() < least {
+            return Err(format!("{}: {what}{}", command.name, usage(command)));
+        }
+        match self.plain.get(most) {
+            Some(extra) => Err(format!(
+                "{}: unexpected argument {:?}{}",
+                command.name,
+                start(extra),
+                usage(command)
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn wait(&self) -> Result<Wait, String> {
+        if self.options.contains(&"--no-wait") {
+            return Ok(Wait::No);
+        }
+        match &self.timeout {
+            None => Ok(Wait::Forever),
+            Some(text) => parse_duration(text)
+                .map(Wait::AtMost)
+                .map_err(|error| format!("--timeout: {error}")),
+        }
+    }
+}
+
+/// As much of a typed word as is worth repeating.
+fn start(word: &str) -> String {
+    const ENOUGH: usize = 40;
+    let mut start: String = word.chars().take(ENOUGH).collect();
+    if start.len() < word.len() {
+        start.push('\u{2026}');
+    }
+    start
+}
+
+fn usage(command: &Command) -> String {
+    format!(" (usage: {} {})", command.name, command.usage).replace(" )", ")")
+}
+
+fn unknown(word: &str) -> String {
+    let names = COMMANDS.iter().flat_map(|c| std::iter::once(&c.name).chain(c.aliases)).copied();
+    match nearest(word, names) {
+        Some(near) => format!("unknown command {:?}; did you mean {near}?", start(word)),
+        None => format!("unknown command {:?}; help lists them all", start(word)),
+    }
+}
+
+fn help_topic(words: &[String]) -> Result<Option<&'static str>, String> {
+    match words.first() {
+        None => Ok(None),
+        Some(word) => find(word).map(|c| Some(c.name)).ok_or_else(|| unknown(word)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Option<Request>, String> {
+        Request::parse(line)
+    }
+
+    #[test]
+    fn an_empty_line_asks_for_nothing() {
+        assert_eq!(parse("   "), Ok(None));
+    }
+
+    #[test]
+    fn options_stand_anywhere_and_two_dashes_end_them() {
+        let selectors = vec!["web".to_owned(), "--no-wait".to_owned()];
+        assert_eq!(
+            parse("stop --timeout=2s web -- --no-wait"),
+            Ok(Some(Request::Stop { selectors, wait: Wait::AtMost(Duration::from_secs(2)) }))
+        );
+    }
+
+    #[test]
+    fn an_error_says_how_the_command_is_used() {
+        let error = parse("start").unwrap_err();
+        assert!(error.contains("usage: start SEL..."), "{error}");
+        let error = parse("version now").unwrap_err();
+        assert!(error.ends_with("(usage: version)"), "{error}");
+        let error = parse("stats").unwrap_err();
+        assert!(error.contains("did you mean status?"), "{error}");
+    }
+
+    #[test]
+    fn every_command_of_the_table_is_a_request() {
+        for command in COMMANDS {
+            let line = match command.takes {
+                Takes::Nothing | Takes::Processes | Takes::CommandName => command.name.to_owned(),
+                Takes::SomeProcesses => format!("{} web", command.name),
+                Takes::SignalAndProcesses => format!("{} HUP web", command.name),
+            };
+            let request = parse(&line).unwrap().unwrap();
+            let quits = matches!(request, Request::Quit);
+            assert_eq!(quits, command.name == "quit", "{line}");
+        }
+    }
+}
