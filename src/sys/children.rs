@@ -1,0 +1,48 @@
+//! Who this process is the parent of, as the kernel sees it.
+
+use std::fs;
+
+/// The pids of all children, zombies included.
+///
+/// From `/proc/self/task/TID/children` where the kernel has it, else from every
+/// `/proc/PID/stat`. Without /proc: none.
+pub fn list() -> Vec<i32> {
+    let me = std::process::id();
+    match fs::read_to_string(format!("/proc/self/task/{me}/children")) {
+        Ok(text) => text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect(),
+        Err(_) => by_stat(me),
+    }
+}
+
+fn by_stat(parent: u32) -> Vec<i32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| parent_of(*pid) == Some(parent)).collect()
+}
+
+fn parent_of(pid: i32) -> Option<u32> {
+    field(pid, 1)?.parse().ok()
+}
+
+/// Whether it has ended and waits to be reaped.
+pub fn is_zombie(pid: i32) -> bool {
+    field(pid, 0).is_some_and(|state| state == "Z")
+}
+
+/// The field of `/proc/PID/stat` that stands so many places after the name in parentheses,
+/// which may itself hold anything.
+fn field(pid: i32, place: usize) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(place).map(str::to_owned)
+}
+
+/// The command line of a process for people, or its name where it has none.
+pub fn command(pid: i32) -> String {
+    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words = String::from_utf8_lossy(&words).trim_end_matches('\0').replace('\0', " ");
+    if !words.is_empty() {
+        return words.chars().take(200).collect();
+    }
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name.trim_end().to_owned()
+}

@@ -1,0 +1,263 @@
+//! Files opened with care: private ones, logs of programs, and those that must be trusted.
+#![allow(unsafe_code)] // statfs(2), close_range(2)
+
+use std::ffi::CString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+/// Makes a folder and those above it; the last one is for this user alone.
+///
+/// # Errors
+/// Those of mkdir(2). A folder that is there already is none.
+pub fn make_private_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = folder.parent() {
+        fs::create_dir_all(above)?;
+    }
+    fs::DirBuilder::new().mode(0o700).create(folder)
+}
+
+/// Opens a file for reading and writing that only this user may read, made if need be.
+///
+/// # Errors
+/// Those of open(2). A symbolic link is refused.
+pub fn open_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)
+}
+
+/// Replaces a file at once with one that only this user may read: a reader sees the old text
+/// or the new.
+///
+/// # Errors
+/// Those of the system calls. The old file is then as it was.
+pub fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = Path::new(&new);
+    let _ = fs::remove_file(new);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)?;
+    let done = file.write_all(text).and_then(|()| fs::rename(new, path));
+    if done.is_err() {
+        let _ = fs::remove_file(new);
+    }
+    done
+}
+
+/// The text of a small regular file.
+///
+/// # Errors
+/// Those of open(2) and read(2); one that is no regular file, is larger than `limit` bytes or is
+/// not UTF-8. It is opened so that a FIFO cannot hold the caller up.
+pub fn read_small(path: &Path, limit: u64) -> io::Result<String> {
+    let bytes = read_small_bytes(path, limit)?;
+    String::from_utf8(bytes).map_err(|_| other("it is not UTF-8 text"))
+}
+
+/// As [`read_small`], whatever the bytes are.
+///
+/// # Errors
+/// As [`read_small`].
+pub fn read_small_bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Err(other(if about.is_dir() { "it is a folder" } else { "it is no regular file" }));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
+        return Err(other(&format!("it is larger than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// Opens the file that a program's output is appended to.
+///
+/// A new one belongs to `owner` (user, group) if given. A last component that is a symbolic
+/// link is followed only if root or this user owns the link, so that nobody else can aim it. A FIFO that
+/// nobody reads is an error rather than a wait.
+///
+/// # Errors
+/// Those of the system calls; a link of someone else's.
+pub fn open_log(path: &Path, owner: Option<(u32, u32)>) -> io::Result<File> {
+    if let Ok(link) = fs::symlink_metadata(path)
+        && link.file_type().is_symlink()
+        && ![0, super::users::me()].contains(&link.uid())
+    {
+        return Err(other("it is a symbolic link that neither root nor this user owns"));
+    }
+    let mut options = OpenOptions::new();
+    options.append(true).mode(0o644).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    let file = match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let file = options.create(true).open(path)?;
+            if let Some((user, group)) = owner {
+                fchown(&file, Some(user), Some(group))?;
+            }
+            file
+        }
+        found => found?,
+    };
+    let kind = file.metadata()?.file_type();
+    if kind.is_block_device() || kind.is_socket() {
+        return Err(other("it is a block device or a socket"));
+    }
+    // Only the opening may not wait: the program writes to it as to any file.
+    let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
+    fcntl(&file, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
+    Ok(file)
+}
+
+/// Why a file may not be trusted by root, with the command that mends it; `users` are those who
+/// may own it besides root.
+pub fn distrust(path: &Path, users: &[u32]) -> Option<String> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let of = |path: &Path, what: &str| {
+        let about = fs::metadata(path).ok()?;
+        let shown = path.display();
+        let owner = about.uid();
+        if owner != 0 && !users.contains(&owner) {
+            let owner = super::users::name_of(owner).unwrap_or_else(|| owner.to_string());
+            return Some(format!(
+                "{what} belongs to {owner}, who could make root run anything: chown root {shown}"
+            ));
+        }
+        let sticky_folder = about.is_dir() && about.mode() & 0o1000 != 0;
+        (about.mode() & 0o022 != 0 && !sticky_folder)
+            .then(|| format!("{what} may be written by others: chmod go-w {shown}"))
+    };
+    of(path, "this file").or_else(|| of(folder, "its folder"))
+}
+
+/// Why a file with a secret in it is not private, with the command that mends it; besides root and
+/// this user, `user` may own it.
+pub fn exposed(file: &File, path: &Path, user: Option<u32>) -> Option<String> {
+    let about = file.metadata().ok()?;
+    let shown = path.display();
+    let may_own = |uid: u32| uid == 0 || uid == super::users::me() || Some(uid) == user;
+    if !may_own(about.uid()) {
+        let owner = super::users::name_of(about.uid()).unwrap_or_else(|| about.uid().to_string());
+        return Some(format!("it belongs to {owner}: chown {} {shown}", super::users::me()));
+    }
+    (about.mode() & 0o027 != 0)
+        .then(|| format!("others may read it, or its group write it: chmod 600 {shown}"))
+}
+
+/// The folder and what is in it and in its folders, as far as it is root's and nobody else could
+/// have put it there. The outer come before the inner.
+pub fn owned_by_root(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut waiting = vec![folder.to_owned()];
+    while let Some(path) = waiting.pop() {
+        let Ok(about) = fs::symlink_metadata(&path) else { continue };
+        if about.uid() != 0 {
+            continue;
+        }
+        if about.is_dir() && about.mode() & 0o022 == 0 {
+            let entries = fs::read_dir(&path).into_iter().flatten().flatten();
+            waiting.extend(entries.map(|entry| entry.path()));
+        }
+        found.push(path);
+    }
+    found
+}
+
+/// Gives a file or folder to a user, and keeps it private.
+///
+/// # Errors
+/// Those of chown(2).
+pub fn give(path: &Path, user: u32, group: u32) -> io::Result<()> {
+    std::os::unix::fs::lchown(path, Some(user), Some(group))
+}
+
+/// Whether what lies here is on a file system that may hang: one across a network or in a
+/// user's process.
+pub fn may_hang(path: &Path) -> bool {
+    // From linux/magic.h and the file systems' own sources.
+    const NFS: i64 = 0x6969;
+    const SMB: i64 = 0x517b;
+    const CIFS: i64 = 0xff53_4d42;
+    const SMB2: i64 = 0xfe53_4d42;
+    const FUSE: i64 = 0x6573_5546;
+    const V9FS: i64 = 0x0102_1997;
+    const CEPH: i64 = 0x00c3_6400;
+    const AFS: i64 = 0x5346_414f;
+    const CODA: i64 = 0x7375_7245;
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: an all-zero statfs is valid, and both pointers live through the call.
+    let (done, about) = unsafe {
+        let mut about: libc::statfs = std::mem::zeroed();
+        (libc::statfs(path.as_ptr(), &mut about), about)
+    };
+    #[allow(clippy::unnecessary_cast)] // the field's type differs between machines
+    let kind = (about.f_type as i64) & 0xffff_ffff;
+    done == 0 && [NFS, SMB, CIFS, SMB2, FUSE, V9FS, CEPH, AFS, CODA].contains(&kind)
+}
+
+/// Closes all descriptors but the standard ones: what a caller left open is neither this
+/// process's to keep nor its children's to have. To be called before anything is open.
+pub fn close_inherited() {
+    // SAFETY: no pointers, and nothing in this process owns such a descriptor yet.
+    if unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) } == 0 {
+        return;
+    }
+    // Linux before 5.9.
+    let Ok(entries) = fs::read_dir("/proc/self/fd") else { return };
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    // Gathered first: the list itself is read through one of them, which is closed by then.
+    for fd in numbers.filter(|fd: &RawFd| *fd > 2).collect::<Vec<_>>() {
+        // SAFETY: as above.
+        unsafe { libc::close(fd) };
+    }
+}
+
+/// Makes sure that standard input, output and error are open, so that no other descriptor ever
+/// gets one of their numbers.
+///
+/// # Errors
+/// Those of opening /dev/null.
+pub fn fill_stdio() -> io::Result<()> {
+    loop {
+        let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+        if null.as_raw_fd() > 2 {
+            return Ok(());
+        }
+        // It stands in for a standard stream: for good, and for children as well.
+        fcntl(null.as_fd(), FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
+        std::mem::forget(null);
+    }
+}
+
+/// Makes standard input, output and error /dev/null.
+///
+/// # Errors
+/// Those of open(2) and dup2(2).
+pub fn null_stdio() -> io::Result<()> {
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    nix::unistd::dup2_stdin(&null)?;
+    nix::unistd::dup2_stdout(&null)?;
+    nix::unistd::dup2_stderr(&null)?;
+    Ok(())
+}
+
+fn other(message: &str) -> io::Error {
+    io::Error::other(message.to_owned())
+}

@@ -1,0 +1,28 @@
+//! The system calls: the only unsafe code, and what it needs to be safe to use.
+//!
+//! Each file is one concern of the kernel's. They know nothing of programs,
+//! requests or configuration.
+
+pub mod children;
+pub mod clock;
+pub mod exec;
+pub mod files;
+pub mod limits;
+pub mod lock;
+pub mod poll;
+pub mod process;
+pub mod random;
+pub mod signals;
+pub mod spawn;
+pub mod term;
+pub mod timer;
+pub mod users;
+pub mod wait;
+
+/// The cause of an error as the system words it, without its number.
+pub fn cause(error: &std::io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => nix::errno::Errno::from_raw(number).desc().to_owned(),
+        None => error.to_string(),
+    }
+}

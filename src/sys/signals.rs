@@ -1,0 +1,186 @@
+//! Signals as bytes in a pipe: the handler only marks which came and wakes the loop.
+#![allow(unsafe_code)] // sigaction(2), and a handler
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+
+use nix::fcntl::OFlag;
+
+/// Those that came and were not taken yet: bit N - 1 for signal N, as there are 64.
+static PENDING: AtomicU64 = AtomicU64::new(0);
+/// The end of the pipe that the handler writes to.
+static WAKE: AtomicI32 = AtomicI32::new(-1);
+
+/// Sent to the daemon when a child ends.
+pub const CHLD: i32 = libc::SIGCHLD;
+/// Asks for a reload.
+pub const HUP: i32 = libc::SIGHUP;
+/// Asks for the end, from a keyboard.
+pub const INT: i32 = libc::SIGINT;
+/// Asks for the end, from a keyboard.
+pub const QUIT: i32 = libc::SIGQUIT;
+/// Asks for the end.
+pub const TERM: i32 = libc::SIGTERM;
+/// Asks to open logs again.
+pub const USR1: i32 = libc::SIGUSR1;
+/// Cannot be refused.
+pub const KILL: i32 = libc::SIGKILL;
+
+/// The end of the pipe that the loop polls.
+#[derive(Debug)]
+pub struct Signals {
+    read: OwnedFd,
+    _write: OwnedFd,
+}
+
+/// Signals that end a process unless handled, and are no fault of its own code. Real-time
+/// signals come on top.
+const HANDLED: [i32; 16] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGCHLD,
+    libc::SIGALRM,
+    libc::SIGVTALRM,
+    libc::SIGPROF,
+    libc::SIGIO,
+    libc::SIGPWR,
+    libc::SIGXCPU,
+    libc::SIGXFSZ,
+    libc::SIGSTKFLT,
+    libc::SIGPIPE,
+];
+
+extern "C" fn note(signal: i32) {
+    PENDING.fetch_or(1 << ((signal - 1) & 63), Ordering::SeqCst);
+    let fd = WAKE.load(Ordering::SeqCst);
+    // SAFETY: errno is this thread's own, and write(2) is async-signal-safe. A full pipe is
+    // fine: it wakes as well as a fuller one.
+    unsafe {
+        let errno = *libc::__errno_location();
+        libc::write(fd, [0u8].as_ptr().cast(), 1);
+        *libc::__errno_location() = errno;
+    }
+}
+
+impl Signals {
+    /// Catches every signal that would end the daemon, ignores SIGPIPE, unblocks all. Faults
+    /// (SEGV, ...) keep their default, whatever was inherited.
+    ///
+    /// # Errors
+    /// Those of pipe2(2).
+    pub fn catch() -> io::Result<Self> {
+        let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+        WAKE.store(write.as_raw_fd(), Ordering::SeqCst);
+        for signal in all() {
+            let handler = if signal == libc::SIGPIPE {
+                libc::SIG_IGN
+            } else if is_handled(signal) {
+                note as extern "C" fn(i32) as libc::sighandler_t
+            } else {
+                libc::SIG_DFL
+            };
+            set(signal, handler);
+        }
+        set_mask(&empty());
+        Ok(Self { read, _write: write })
+    }
+
+    /// Takes those that have come since, each once.
+    pub fn take(&self) -> impl Iterator<Item = i32> + use<> {
+        let mut bytes = [0u8; 64];
+        while matches!(nix::unistd::read(&self.read, &mut bytes), Ok(64)) {}
+        let pending = PENDING.swap(0, Ordering::SeqCst);
+        (1..=64).filter(move |signal| pending & (1 << (signal - 1)) != 0)
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.read.as_fd()
+    }
+}
+
+/// Every signal there is, but KILL and STOP and those that the C library keeps for itself.
+fn all() -> impl Iterator<Item = i32> {
+    (1..32).filter(|s| ![libc::SIGKILL, libc::SIGSTOP].contains(s)).chain(real_time())
+}
+
+fn real_time() -> std::ops::RangeInclusive<i32> {
+    libc::SIGRTMIN()..=libc::SIGRTMAX().min(64)
+}
+
+fn is_handled(signal: i32) -> bool {
+    HANDLED.contains(&signal) || real_time().contains(&signal)
+}
+
+fn set(signal: i32, handler: libc::sighandler_t) {
+    // SAFETY: an all-zero sigaction is a valid one, and it lives through the call. The handler
+    // does only what a handler may.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigemptyset(&mut action.sa_mask);
+        libc::sigaction(signal, &action, std::ptr::null_mut());
+    }
+}
+
+/// In a child, before exec: back to the defaults. Handlers must be gone before signals are
+/// unblocked, since a child of vfork(2) shares the memory that they write to.
+pub(super) fn reset() {
+    for signal in HANDLED.into_iter().chain(real_time()) {
+        set(signal, libc::SIG_DFL);
+    }
+}
+
+/// A set without any signal.
+pub(super) fn empty() -> libc::sigset_t {
+    // SAFETY: sigemptyset(3) makes the set valid.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        set
+    }
+}
+
+/// A set of all signals.
+pub(super) fn full() -> libc::sigset_t {
+    // SAFETY: sigfillset(3) makes the set valid.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut set);
+        set
+    }
+}
+
+/// Makes this the mask, and returns the one before.
+pub(super) fn set_mask(mask: &libc::sigset_t) -> libc::sigset_t {
+    let mut old = empty();
+    // SAFETY: both sets live through the call. The process has one thread.
+    unsafe { libc::sigprocmask(libc::SIG_SETMASK, mask, &mut old) };
+    old
+}
+
+/// Sends a signal to a process, or to a group where `group`.
+///
+/// # Errors
+/// Those of kill(2); a process that is gone is none.
+pub fn send(pid: i32, signal: i32, group: bool) -> io::Result<()> {
+    // Neither 0 nor 1 nor a negative number is ever a child's: such a call would hit others.
+    if pid <= 1 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: no pointers.
+    if unsafe { libc::kill(if group { -pid } else { pid }, signal) } == 0 {
+        return Ok(());
+    }
+    match io::Error::last_os_error() {
+        error if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+        error => Err(error),
+    }
+}

@@ -1,0 +1,309 @@
+//! Launching a child.
+//!
+//! All that can fail in a way of its own or needs memory has been done before: a
+//! [`Recipe`] holds finished strings, numbers and open descriptors. The child shares the
+//! parent's memory until exec(2) (as vfork(2) does, whose cost does not grow with the parent), so
+//! it makes system calls and nothing else: no allocation, no lock, no panic. What fails comes back
+//! through a pipe as the step and the error number.
+//!
+//! With [`Mode::Apart`] the child gets a copy of the memory and the parent does not wait for
+//! it: for programs on file systems that may hang. What became of it is then read from the pipe later.
+#![allow(unsafe_code)] // clone(2), and the child's system calls
+
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::ptr::null;
+
+use nix::fcntl::OFlag;
+
+use super::signals;
+
+/// What a child is to be.
+#[derive(Debug)]
+pub struct Recipe {
+    /// The arguments, the command's name first.
+    pub argv: Vec<CString>,
+    /// The environment, `KEY=value`.
+    pub envp: Vec<CString>,
+    /// The files to execute: the first that can be.
+    pub files: Vec<CString>,
+    /// Standard input, output and error. They are above 2, or where they belong.
+    pub stdio: [RawFd; 3],
+    /// The working directory.
+    pub folder: Option<CString>,
+    /// File mode creation mask.
+    pub umask: Option<u32>,
+    /// User and groups, where they are to change.
+    pub ids: Option<(u32, u32, Vec<u32>)>,
+    /// Resource limits: which, soft, hard.
+    pub limits: Vec<(u32, u64, u64)>,
+    /// Nice value.
+    pub nice: Option<i32>,
+    /// What goes to /proc/self/oom_score_adj.
+    pub oom_score_adj: Option<CString>,
+    /// Whether execve(2) may still grant privileges.
+    pub no_new_privs: bool,
+}
+
+/// Whether the parent waits for the exec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It does, and shares its memory meanwhile.
+    Together,
+    /// It does not.
+    Apart,
+}
+
+/// A child that was launched.
+#[derive(Debug)]
+pub struct Child {
+    /// Its process id.
+    pub pid: i32,
+    /// Of [`Mode::Apart`]: where [`failure_in`] reads what became of it.
+    pub report: Option<OwnedFd>,
+}
+
+/// What a child does before it is the program, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// pipe2(2) or clone(2), in the parent.
+    Launching,
+    /// setsid(2).
+    NewSession,
+    /// dup2(2).
+    Stdio,
+    /// /proc/self/oom_score_adj.
+    OomScore,
+    /// setrlimit(2).
+    Limits,
+    /// setpriority(2).
+    Nice,
+    /// setgroups(2), setresgid(2), setresuid(2).
+    Ids,
+    /// prctl(2) PR_SET_NO_NEW_PRIVS.
+    NoNewPrivs,
+    /// chdir(2).
+    Folder,
+    /// execve(2).
+    Exec,
+}
+
+/// The step that failed, and why.
+#[derive(Debug)]
+pub struct Failure {
+    /// Which.
+    pub step: Step,
+    /// Why.
+    pub cause: io::Error,
+}
+
+const STEPS: [Step; 10] = [
+    Step::Launching,
+    Step::NewSession,
+    Step::Stdio,
+    Step::OomScore,
+    Step::Limits,
+    Step::Nice,
+    Step::Ids,
+    Step::NoNewPrivs,
+    Step::Folder,
+    Step::Exec,
+];
+
+/// Launches children, one after the other, on a stack that is used again.
+#[derive(Debug)]
+pub struct Launcher {
+    stack: Vec<u128>,
+}
+
+/// Enough for the few frames of [`child`], in 16-byte units.
+const STACK: usize = 64 * 1024 / 16;
+
+/// What the child reads. It lives in the parent's frame until the exec.
+struct Orders<'a> {
+    recipe: &'a Recipe,
+    argv: *const *const c_char,
+    envp: *const *const c_char,
+    report: RawFd,
+}
+
+impl Launcher {
+    /// With a stack of its own.
+    pub fn new() -> Self {
+        Self { stack: vec![0; STACK] }
+    }
+
+    /// Launches a child.
+    ///
+    /// # Errors
+    /// The step that failed. The child, if there was one, has been reaped.
+    pub fn launch(&mut self, recipe: &Recipe, mode: Mode) -> Result<Child, Failure> {
+        let launching = |cause: io::Error| Failure { step: Step::Launching, cause };
+        let (read, write) =
+            nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|error| launching(error.into()))?;
+        let argv = pointers(&recipe.argv);
+        let envp = pointers(&recipe.envp);
+        let orders =
+            Orders { recipe, argv: argv.as_ptr(), envp: envp.as_ptr(), report: write.as_raw_fd() };
+        let flags = match mode {
+            Mode::Together => libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
+            Mode::Apart => libc::SIGCHLD,
+        };
+        // A handler that ran in the child would write to the parent's memory.
+        let mask = signals::set_mask(&signals::full());
+        // SAFETY: the stack is ours, aligned, and grows down from its end; `orders` and all it
+        // points to outlive the child's use of them: with CLONE_VFORK the parent sleeps until exec
+        // or exit, without CLONE_VM the child has a copy.
+        let pid = unsafe {
+            let top = self.stack.as_mut_ptr().add(self.stack.len());
+            let orders = std::ptr::from_ref(&orders).cast_mut();
+            libc::clone(child, top.cast(), flags, orders.cast())
+        };
+        let error = io::Error::last_os_error();
+        signals::set_mask(&mask);
+        drop(write);
+        if pid < 0 {
+            return Err(launching(error));
+        }
+        match mode {
+            Mode::Apart => Ok(Child { pid, report: Some(read) }),
+            Mode::Together => match failure_in(&read) {
+                None => Ok(Child { pid, report: None }),
+                Some(failure) => {
+                    super::wait::reap_now(pid);
+                    Err(failure)
+                }
+            },
+        }
+    }
+}
+
+/// What stands in a child's report: nothing if it was executed. Blocks until it was, or ended.
+pub fn failure_in(report: &OwnedFd) -> Option<Failure> {
+    let mut bytes = [0u8; 8];
+    let got = loop {
+        match nix::unistd::read(report, &mut bytes) {
+            Err(nix::errno::Errno::EINTR) => {}
+            got => break got,
+        }
+    };
+    if got != Ok(8) {
+        return None;
+    }
+    let [a, b, c, d, w, x, y, z] = bytes;
+    let step = usize::try_from(u32::from_ne_bytes([a, b, c, d])).unwrap_or(0);
+    let cause = io::Error::from_raw_os_error(i32::from_ne_bytes([w, x, y, z]));
+    Some(Failure { step: STEPS.get(step).copied().unwrap_or(Step::Launching), cause })
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const c_char> {
+    strings.iter().map(|string| string.as_ptr()).chain([null()]).collect()
+}
+
+/// The child's whole life before exec.
+extern "C" fn child(orders: *mut c_void) -> c_int {
+    // SAFETY: `launch` passes its Orders, which outlive this call.
+    let orders = unsafe { &*orders.cast_const().cast::<Orders<'_>>() };
+    let step = become_program(orders);
+    // SAFETY: errno is readable; `report` is open; the buffer is on this stack. _exit(2) runs
+    // nothing of the parent's.
+    unsafe {
+        let errno = *libc::__errno_location();
+        let message = [(step as u32).to_ne_bytes(), errno.to_ne_bytes()];
+        libc::write(orders.report, message.as_ptr().cast(), 8);
+        libc::_exit(127)
+    }
+}
+
+/// Goes through the steps. Returns only the one that failed, with errno as it left it.
+fn become_program(orders: &Orders<'_>) -> Step {
+    let recipe = orders.recipe;
+    // SAFETY: system calls on what the recipe holds: valid strings and numbers. None of them
+    // touches memory that the parent would miss. The raw calls for user and groups change this task
+    // alone, where the C library's would try to reach all threads.
+    unsafe {
+        if libc::setsid() < 0 {
+            return Step::NewSession;
+        }
+        signals::reset();
+        if !stdio(recipe.stdio) {
+            return Step::Stdio;
+        }
+        if !oom_score(recipe) {
+            return Step::OomScore;
+        }
+        for (which, soft, hard) in &recipe.limits {
+            let limit = libc::rlimit { rlim_cur: *soft, rlim_max: *hard };
+            if libc::setrlimit(*which, &limit) < 0 {
+                return Step::Limits;
+            }
+        }
+        if let Some(nice) = recipe.nice
+            && libc::setpriority(libc::PRIO_PROCESS, 0, nice) < 0
+        {
+            return Step::Nice;
+        }
+        if let Some((uid, gid, groups)) = &recipe.ids
+            && (libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) < 0
+                || libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid) < 0
+                || libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid) < 0)
+        {
+            return Step::Ids;
+        }
+        if recipe.no_new_privs && libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 {
+            return Step::NoNewPrivs;
+        }
+        if let Some(folder) = &recipe.folder
+            && libc::chdir(folder.as_ptr()) < 0
+        {
+            return Step::Folder;
+        }
+        if let Some(umask) = recipe.umask {
+            libc::umask(umask);
+        }
+        libc::sigprocmask(libc::SIG_SETMASK, &signals::empty(), std::ptr::null_mut());
+        execute(orders);
+    }
+    Step::Exec
+}
+
+fn stdio(fds: [RawFd; 3]) -> bool {
+    // Input and output never need a number that a later one still stands in: the daemon keeps 0
+    // to 2 open, so every other source is above them, and `inherit` is where it belongs.
+    fds.into_iter().zip(0..).all(|(from, to)| {
+        // SAFETY: no pointers.
+        from == to || unsafe { libc::dup2(from, to) } == to
+    })
+}
+
+fn oom_score(recipe: &Recipe) -> bool {
+    let Some(score) = &recipe.oom_score_adj else { return true };
+    let bytes = score.to_bytes();
+    // SAFETY: a literal path, and a buffer with its own length.
+    unsafe {
+        let fd = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+        fd >= 0 && libc::write(fd, bytes.as_ptr().cast(), bytes.len()) >= 0
+    }
+}
+
+/// Tries the files in turn, as execvp(3) does: one that may not be executed does not end the
+/// search, but is what is told at its end.
+fn execute(orders: &Orders<'_>) {
+    let mut denied = false;
+    for file in &orders.recipe.files {
+        // SAFETY: three arrays that end with null, of strings that outlive the call.
+        let errno = unsafe {
+            libc::execve(file.as_ptr(), orders.argv, orders.envp);
+            *libc::__errno_location()
+        };
+        match errno {
+            libc::ENOENT | libc::ENOTDIR => {}
+            libc::EACCES => denied = true,
+            _ => return,
+        }
+    }
+    let errno = if denied { libc::EACCES } else { libc::ENOENT };
+    // SAFETY: errno is writable.
+    unsafe { *libc::__errno_location() = errno };
+}
