@@ -1,0 +1,113 @@
+//! Newcomers.
+//!
+//! Who has not proved the secret yet gets one of a few places of their own; when there are no
+//! more, the oldest of them goes. So strangers cannot keep out those who know it.
+
+use std::io;
+use std::net::TcpStream;
+
+use super::client::Client;
+use super::{Daemon, cause, random};
+use crate::config::Level;
+use crate::sys::poll::Interest;
+
+/// How many connections there may be at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Places {
+    /// That have not proved the secret.
+    strangers: usize,
+    /// That have.
+    proved: usize,
+}
+
+impl Places {
+    /// Of the open files that are `free` beside what the daemon cannot do without, a quarter for
+    /// strangers and half for those who proved the secret: starts need some, too.
+    pub(super) fn with_free(free: u64) -> Self {
+        let share = |parts| usize::try_from(free / parts).unwrap_or(usize::MAX);
+        Self { strangers: share(4).clamp(1, 32), proved: share(2).clamp(1, 1024) }
+    }
+}
+
+/// Newcomers a turn, so that a flood of them takes turns with everything else.
+const A_TURN: usize = 64;
+
+impl Daemon {
+    /// Lets in those who wait at the door.
+    pub(super) fn accept(&mut self) {
+        for _ in 0..A_TURN {
+            match self.listener.accept() {
+                Ok((stream, peer)) => self.welcome(stream, peer.to_string()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // A stranger goes before the newcomer does, who may be a friend.
+                Err(error) if is_out_of_descriptors(&error) && self.drop_oldest_stranger() => {}
+                Err(error) if is_out_of_descriptors(&error) => return self.turn_away(),
+                // One that went away while it waited: the next.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn welcome(&mut self, stream: TcpStream, peer: String) {
+        // One that has just hung up keeps its place no longer.
+        let here = |client: &&Client| client.is_proved() && !client.is_over();
+        let proved = self.clients.iter().filter(here).count();
+        if proved >= self.places.proved {
+            return self.log(
+                Level::Warning,
+                "too many clients, one turned away",
+                &[("peer", &peer)],
+            );
+        }
+        if self.clients.len() - proved >= self.places.strangers {
+            self.drop_oldest_stranger();
+        }
+        let Ok(nonce) = random::nonce() else { return };
+        // Small answers at once, rather than when there are more of them.
+        let ready = stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true));
+        if ready.is_ok() {
+            self.clients.push(Client::new(stream, peer, nonce, self.now.at));
+        }
+    }
+
+    /// Lets go of the one that has been a stranger for longest. False: there is none.
+    fn drop_oldest_stranger(&mut self) -> bool {
+        let strangers = self.clients.iter_mut().filter(|client| !client.is_proved());
+        let Some(oldest) = strangers.min_by_key(|client| client.since) else { return false };
+        oldest.lost();
+        // Its descriptor is wanted now, not at the end of the turn.
+        self.clients.retain(|client| client.is_proved() || !client.is_over());
+        true
+    }
+
+    /// What to poll the listener for: nothing while the spare descriptor is lost and cannot be had
+    /// again, since newcomers that can be neither taken nor turned away would never let poll(2) rest.
+    pub(super) fn door(&mut self) -> Interest {
+        if self.spare.is_none() {
+            self.spare = std::fs::File::open("/dev/null").ok();
+        }
+        if self.spare.is_some() { Interest::Read } else { Interest::None }
+    }
+
+    /// No descriptor is left: the spare one is given up to take the newcomer and end it. If it
+    /// were left waiting, poll(2) would return for it again and again.
+    fn turn_away(&mut self) {
+        self.spare = None;
+        let turned_away = self.listener.accept().map(|(_, peer)| peer.to_string());
+        self.spare = std::fs::File::open("/dev/null").ok();
+        if let Ok(peer) = turned_away {
+            let message = format!("no descriptor left for a client: {}", cause(&too_many()));
+            self.log(Level::Warning, &message, &[("peer", &peer)]);
+        }
+    }
+}
+
+/// EMFILE and ENFILE.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(23 | 24))
+}
+
+fn too_many() -> io::Error {
+    io::Error::from_raw_os_error(24)
+}

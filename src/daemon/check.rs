@@ -1,0 +1,72 @@
+//! `taskmaster check`: reads the configuration and prints every problem.
+
+use std::io::Write as _;
+
+use super::recipe::Kitchen;
+use super::{Options, source};
+use crate::config::{Config, Problems};
+use crate::sys::process::is_terminal;
+
+/// Prints what is wrong on stderr. The exit status: 0, or 2 with problems.
+pub fn check(options: &Options) -> u8 {
+    let mut stderr = std::io::stderr();
+    let path = match source::locate(options.config.as_deref(), &options.surroundings) {
+        Ok(path) => path,
+        Err(error) => {
+            let _ = writeln!(stderr, "taskmaster: {error}");
+            return 2;
+        }
+    };
+    let config = match source::load(&path, &options.surroundings) {
+        Ok(config) => config,
+        Err(problems) => {
+            let _ = writeln!(stderr, "{}", shown(&problems));
+            return 2;
+        }
+    };
+    if let Ok(mut kitchen) = Kitchen::new(&config.daemon.state_dir) {
+        kitchen.look_up(&config);
+        for warning in warnings(&config, &kitchen) {
+            let _ = writeln!(stderr, "warning: {warning}");
+        }
+    }
+    let _ = writeln!(std::io::stdout(), "{}", summary(&config));
+    0
+}
+
+/// That all is well, and how much there is of it.
+pub(super) fn summary(config: &Config) -> String {
+    let processes: u64 = config.programs.values().map(|program| u64::from(program.numprocs)).sum();
+    let plural = |count: u64| if count == 1 { "" } else { "s" };
+    let programs = config.programs.len() as u64;
+    format!(
+        "{}: no problems, {programs} program{}, {processes} process{}",
+        config.file.display(),
+        plural(programs),
+        if processes == 1 { "" } else { "es" },
+    )
+}
+
+/// The configuration's own warnings, and what this machine lacks for it.
+pub(super) fn warnings(config: &Config, kitchen: &Kitchen) -> Vec<String> {
+    let file = config.file.display();
+    let missing = config.programs.values().flat_map(|program| kitchen.missing(program));
+    let missing = missing.map(|what| format!("{file}: {what}"));
+    config.warnings.iter().map(ToString::to_string).chain(missing).collect()
+}
+
+/// All problems; with the line and a caret under the place where a person reads them.
+pub(super) fn shown(problems: &Problems) -> String {
+    if !is_terminal(&std::io::stderr()) {
+        return problems.to_string();
+    }
+    let mut text = String::new();
+    for problem in &problems.list {
+        text.push_str(&format!("{problem}\n"));
+        if let Some(excerpt) = problem.excerpt() {
+            text.push_str(&format!("{}\n", excerpt.trim_end()));
+        }
+    }
+    text.extend(problems.rest());
+    text.trim_end().to_owned()
+}

@@ -1,0 +1,247 @@
+//! What clients ask for, and the answers.
+
+use super::client::{Goal, Incoming, Task, Waiting};
+use super::{Daemon, words};
+use crate::config::{Level, Signal};
+use crate::protocol::hello::Identity;
+use crate::protocol::{End, PidRow, Reply, Request, ResultRow, Wait};
+use crate::supervisor::{Event, Id, State};
+
+/// The exit statuses that replies end with, as taskmasterctl(1) lists them.
+mod exit {
+    pub(super) const FAILED: u8 = 1;
+    pub(super) const USAGE: u8 = 2;
+    pub(super) const NOT_RUNNING: u8 = 3;
+    pub(super) const NO_SUCH_PROCESS: u8 = 4;
+}
+
+/// Everything that is answered at once.
+type Answer = Vec<Reply>;
+
+impl Daemon {
+    /// Hears what this client has said, and answers as far as it lets us.
+    pub(super) fn obey(&mut self, index: usize) {
+        loop {
+            let (pid, config) = (std::process::id(), self.file.display().to_string());
+            let identity = |proof| Identity { proof, pid, config: config.clone() };
+            let Some(client) = self.clients.get_mut(index) else { return };
+            let Some(incoming) = client.next_incoming(&self.secret, identity) else { return };
+            let peer = client.peer.clone();
+            match incoming {
+                Incoming::Request(line) => self.answer(index, &line),
+                Incoming::Interrupt => self.interrupt(index),
+                Incoming::Proved => self.log(Level::Info, "client came", &[("peer", &peer)]),
+                Incoming::Refused(why) => {
+                    let facts = [("peer", peer.as_str()), ("reason", why)];
+                    self.log(Level::Warning, "client refused", &facts);
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, index: usize, line: &str) {
+        match Request::parse(line) {
+            Err(error) => self.reply(index, vec![Reply::failed(exit::USAGE, error)]),
+            Ok(None) => {}
+            Ok(Some(request)) => self.act(index, request),
+        }
+    }
+
+    /// Ends what waits or follows.
+    fn interrupt(&mut self, index: usize) {
+        let Some(client) = self.clients.get_mut(index) else { return };
+        match std::mem::replace(&mut client.task, Task::None) {
+            Task::None => {}
+            Task::Follow => client.send(&Reply::DONE),
+            Task::Wait(_) | Task::Shutdown => {
+                client.send(&Reply::failed(exit::FAILED, "not waited for; what was asked goes on"));
+            }
+        }
+    }
+
+    fn act(&mut self, index: usize, request: Request) {
+        match request {
+            Request::Start { selectors, wait } => self.ask(index, &selectors, Goal::Start, wait),
+            Request::Stop { selectors, wait } => self.ask(index, &selectors, Goal::Stop, wait),
+            Request::Restart { selectors, wait } => {
+                self.ask(index, &selectors, Goal::Restart, wait);
+            }
+            Request::Events { .. } => {
+                if let Some(client) = self.clients.get_mut(index) {
+                    client.task = Task::Follow;
+                }
+            }
+            Request::Shutdown => {
+                let count = self.supervisor.alive();
+                let plural = if count == 1 { "process" } else { "processes" };
+                self.reply(index, vec![Reply::Text(format!("stopping {count} {plural}"))]);
+                self.follow_shutdown(index);
+                self.shut_down("shutdown was asked for");
+            }
+            Request::Status { selectors, .. } => self.reply_to(index, |d| d.status(&selectors)),
+            Request::Signal { signal, selectors } => {
+                self.reply_to(index, |d| d.send_signal(signal, &selectors));
+            }
+            Request::Reload { dry_run } => self.reply_to(index, |d| d.reload(dry_run)),
+            Request::Check => self.reply_to(index, |d| d.check_file()),
+            Request::Pid { selectors } => self.reply_to(index, |d| d.pids(&selectors)),
+            Request::Version => {
+                let version = format!("taskmaster {}", env!("CARGO_PKG_VERSION"));
+                self.reply(index, vec![Reply::Text(version), Reply::DONE]);
+            }
+            Request::Help { .. } => {
+                self.reply(index, vec![Reply::failed(exit::USAGE, "help is the client's own")]);
+            }
+            Request::Quit => {
+                self.reply(index, vec![Reply::DONE]);
+                if let Some(client) = self.clients.get_mut(index) {
+                    client.close();
+                }
+            }
+        }
+    }
+
+    fn reply_to(&mut self, index: usize, answer: impl FnOnce(&mut Self) -> Answer) {
+        let answer = answer(self);
+        self.reply(index, answer);
+    }
+
+    fn reply(&mut self, index: usize, answer: Answer) {
+        if let Some(client) = self.clients.get_mut(index) {
+            answer.iter().for_each(|reply| client.send(reply));
+        }
+    }
+
+    fn select(&self, selectors: &[String]) -> Result<Vec<Id>, Answer> {
+        let unknown = |error: crate::supervisor::Unknown| {
+            vec![Reply::failed(exit::NO_SUCH_PROCESS, error.to_string())]
+        };
+        match selectors {
+            [] => Ok(self.supervisor.ids().collect()),
+            some => self.supervisor.select(some).map_err(unknown),
+        }
+    }
+
+    fn status(&mut self, selectors: &[String]) -> Answer {
+        let ids = match self.select(selectors) {
+            Ok(ids) => ids,
+            Err(answer) => return answer,
+        };
+        let mut down = false;
+        let mut answer: Answer = Vec::with_capacity(ids.len() + 1);
+        for process in ids.into_iter().filter_map(|id| self.supervisor.get(id)) {
+            down |= !matches!(process.state, State::Running { .. });
+            answer.push(Reply::Status(words::row(process, self.now.at)));
+        }
+        let exit = if down { exit::NOT_RUNNING } else { 0 };
+        answer.push(Reply::End(End { exit, error: None }));
+        answer
+    }
+
+    fn pids(&mut self, selectors: &[String]) -> Answer {
+        if selectors.is_empty() {
+            let pid = i32::try_from(std::process::id()).ok();
+            return vec![Reply::Pid(PidRow { name: None, pid }), Reply::DONE];
+        }
+        let ids = match self.select(selectors) {
+            Ok(ids) => ids,
+            Err(answer) => return answer,
+        };
+        let mut exit = 0;
+        let mut answer = Vec::with_capacity(ids.len() + 1);
+        for process in ids.into_iter().filter_map(|id| self.supervisor.get(id)) {
+            let pid = process.state.process().map(|(pid, _)| pid);
+            exit = if pid.is_none() { exit::FAILED } else { exit };
+            answer.push(Reply::Pid(PidRow { name: Some(process.name()), pid }));
+        }
+        answer.push(Reply::End(End { exit, error: None }));
+        answer
+    }
+
+    fn send_signal(&mut self, signal: Signal, selectors: &[String]) -> Answer {
+        let ids = match self.select(selectors) {
+            Ok(ids) => ids,
+            Err(answer) => return answer,
+        };
+        let mut exit = 0;
+        let mut answer = Vec::with_capacity(ids.len() + 1);
+        for id in ids {
+            let ok = self.supervisor.signal(id, signal.number());
+            let Some(process) = self.supervisor.get(id) else { continue };
+            let message = if ok {
+                format!("{} sent", signal.name())
+            } else {
+                format!("{}: no process to take it", process.state.name())
+            };
+            exit = if ok { exit } else { exit::FAILED };
+            answer.push(Reply::Result(ResultRow { name: process.name(), ok, message }));
+        }
+        answer.push(Reply::End(End { exit, error: None }));
+        answer
+    }
+
+    /// Start, stop or restart: asks all at once, and answers for each as it comes.
+    fn ask(&mut self, index: usize, selectors: &[String], goal: Goal, wait: Wait) {
+        let ids = match self.select(selectors) {
+            Ok(ids) => ids,
+            Err(answer) => return self.reply(index, answer),
+        };
+        if goal != Goal::Stop && self.supervisor.is_shutting_down() {
+            let error = "the daemon is shutting down: nothing is started any more";
+            return self.reply(index, vec![Reply::failed(exit::FAILED, error)]);
+        }
+        let mut pending = std::collections::BTreeMap::new();
+        let mut answer = Vec::new();
+        let mut failed = false;
+        for id in ids {
+            let Some((name, done)) = self.ask_one(id, goal) else { continue };
+            match (done, wait) {
+                (Some((ok, message)), _) => {
+                    failed |= !ok;
+                    answer.push(Reply::Result(ResultRow { name, ok, message }));
+                }
+                (None, Wait::No) => {
+                    let message = match goal {
+                        Goal::Start => "start asked for",
+                        Goal::Stop => "stop asked for",
+                        Goal::Restart => "restart asked for",
+                    };
+                    let message = message.to_owned();
+                    answer.push(Reply::Result(ResultRow { name, ok: true, message }));
+                }
+                (None, Wait::Forever | Wait::AtMost(_)) => {
+                    pending.insert(id, name);
+                }
+            }
+        }
+        self.reply(index, answer);
+        let until = match wait {
+            Wait::AtMost(time) => Some(self.now.at + time),
+            Wait::Forever | Wait::No => None,
+        };
+        if let Some(client) = self.clients.get_mut(index) {
+            client.wait_for(Waiting { goal, pending, until, failed });
+        }
+    }
+
+    /// Asks one. Its name, and the answer where there is nothing to wait for.
+    fn ask_one(&mut self, id: Id, goal: Goal) -> Option<(String, Option<(bool, String)>)> {
+        let process = self.supervisor.get(id)?;
+        let name = process.name();
+        let answer = match (goal, process.state) {
+            (Goal::Start | Goal::Restart, _) if process.is_leaving() => {
+                Some((false, "removed from the configuration".to_owned()))
+            }
+            (Goal::Start, State::Running { .. }) => Some((true, "already running".to_owned())),
+            (Goal::Stop, State::Stopped) => Some((true, "already stopped".to_owned())),
+            _ => None,
+        };
+        let event = match goal {
+            Goal::Start => Event::Start,
+            Goal::Stop => Event::Stop,
+            Goal::Restart => Event::Restart,
+        };
+        self.supervisor.ask(id, event, self.now);
+        Some((name, answer))
+    }
+}

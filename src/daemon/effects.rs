@@ -1,0 +1,76 @@
+//! Doing what the supervisor has decided: each effect is a system call or a message, and what
+//! comes of it goes back as an event.
+
+use super::{Daemon, recipe, words};
+use crate::config::Level;
+use crate::supervisor::{Change, Effect, Event, Id};
+use crate::sys::{cause, signals};
+
+impl Daemon {
+    /// Performs effects, first in first out, `most` at most.
+    pub(super) fn perform(&mut self, most: usize) {
+        for _ in 0..most {
+            let Some(effect) = self.supervisor.next_effect() else { return };
+            match effect {
+                Effect::Spawn(id) => self.spawn(id),
+                Effect::Signal { id, pid, signal, group } => self.signal(id, pid, signal, group),
+                Effect::Told(id, change) => self.tell(id, &change),
+                Effect::Forgotten(id, name) => self.forgotten(id, &name),
+            }
+        }
+    }
+
+    fn spawn(&mut self, id: Id) {
+        // A stop may have overtaken it.
+        if !self.supervisor.wants_spawn(id) {
+            return;
+        }
+        let Some(process) = self.supervisor.get(id) else { return };
+        let launched = self.kitchen.prepare(process).and_then(|prepared| {
+            let launched = self.launcher.launch(&prepared.recipe, prepared.mode);
+            launched.map_err(|failure| recipe::explain(&failure, process))
+        });
+        match launched {
+            Ok(child) => {
+                if let Some(report) = child.report {
+                    self.reports.insert(child.pid, report);
+                }
+                self.supervisor.event(id, Event::Spawned(child.pid), self.now);
+            }
+            Err(reason) => self.supervisor.spawn_failed(id, reason, self.now),
+        }
+    }
+
+    fn signal(&mut self, id: Id, pid: i32, signal: i32, group: bool) {
+        // Between the decision and now the process may have been reaped.
+        let live = self.supervisor.get(id).and_then(|process| process.state.process());
+        if live.is_none_or(|(live, _)| live != pid) {
+            return;
+        }
+        if let Err(error) = signals::send(pid, signal, group) {
+            let name = self.supervisor.get(id).map(|process| process.name()).unwrap_or_default();
+            let message = format!("sending {}: {}", words::signal_name(signal), cause(&error));
+            self.log(Level::Error, &message, &[("name", &name)]);
+        }
+    }
+
+    /// A state has changed: the log, those who follow, and those who wait are told.
+    fn tell(&mut self, id: Id, change: &Change) {
+        let Some(process) = self.supervisor.get(id) else { return };
+        let event = words::event(process, change, self.now.at, self.now.wall);
+        let (name, message) = (process.name(), event.message.clone());
+        let pid = change.pid.map(|pid| pid.to_string());
+        let mut facts = vec![("name", name.as_str())];
+        facts.extend(pid.as_deref().map(|pid| ("pid", pid)));
+        facts.push(("reason", message.as_str()));
+        let word = change.to.name().as_str().to_lowercase();
+        self.log(words::level(change), &word, &facts);
+        self.publish(&event);
+        self.told(id, change);
+    }
+
+    fn forgotten(&mut self, id: Id, name: &str) {
+        self.log(Level::Info, "removed", &[("name", name)]);
+        self.gone(id);
+    }
+}

@@ -1,0 +1,291 @@
+//! The event log: one line an event, to a file that is rotated, to stderr or to syslog.
+//!
+//! Writing never holds the daemon up and never fails it: a line that cannot be written is
+//! counted, and the count is the first thing that is written when it can be again.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::when;
+use crate::config::{Level, Log, LogFormat, LogTarget};
+use crate::sys::{cause, poll};
+
+/// One line of the log.
+#[derive(Debug)]
+pub(super) struct Line<'a> {
+    pub(super) level: Level,
+    /// What happened, in words.
+    pub(super) message: &'a str,
+    /// Further facts, by name.
+    pub(super) facts: &'a [(&'static str, &'a str)],
+}
+
+/// Where lines go.
+#[derive(Debug)]
+pub(super) struct EventLog {
+    settings: Log,
+    sink: Sink,
+    /// Lines of this level and above go to stderr as well.
+    echo: Option<Level>,
+    /// Lines that could not be written since the last that could.
+    lost: u64,
+}
+
+#[derive(Debug)]
+enum Sink {
+    File {
+        file: File,
+        path: PathBuf,
+        size: u64,
+    },
+    Stderr,
+    Syslog(UnixDatagram),
+    /// It could not be opened again.
+    Nowhere,
+}
+
+/// What a pipe with any room takes at once, in bytes: see pipe(7).
+const PIPE_BUF: usize = 4096;
+
+/// A line's text is cut at this many bytes.
+const LINE_LIMIT: usize = PIPE_BUF - 96;
+
+impl EventLog {
+    /// Opens it; lines of the level `echo` and above go to stderr, too.
+    ///
+    /// # Errors
+    /// What could not be opened, and why.
+    pub(super) fn open(settings: &Log, echo: Option<Level>) -> Result<Self, String> {
+        let sink = Sink::open(&settings.target)?;
+        let echo = echo.filter(|_| settings.target != LogTarget::Stderr);
+        Ok(Self { settings: settings.clone(), sink, echo, lost: 0 })
+    }
+
+    /// Opens the file of this name again, as after somebody has moved it away.
+    ///
+    /// # Errors
+    /// As [`EventLog::open`]; what was open stays so.
+    pub(super) fn reopen(&mut self, settings: &Log) -> Result<(), String> {
+        self.sink = Sink::open(&settings.target)?;
+        self.settings = settings.clone();
+        Ok(())
+    }
+
+    /// From now on stderr is nobody's.
+    pub(super) fn stop_echo(&mut self) {
+        self.echo = None;
+    }
+
+    /// Writes a line, if its level matters enough.
+    pub(super) fn write(&mut self, wall: SystemTime, line: &Line<'_>) {
+        if line.level > self.settings.level {
+            return;
+        }
+        if self.lost > 0 {
+            let message = format!("{} lines of this log could not be written", self.lost);
+            let lost = Line { level: Level::Warning, message: &message, facts: &[] };
+            if self.put(wall, &lost).is_ok() {
+                self.lost = 0;
+            }
+        }
+        if self.put(wall, line).is_err() {
+            self.lost += 1;
+        }
+        if self.echo.is_some_and(|level| line.level <= level) {
+            let _ = to_stderr(&self.shape(wall, line));
+        }
+    }
+
+    fn put(&mut self, wall: SystemTime, line: &Line<'_>) -> io::Result<()> {
+        let text = self.shape(wall, line);
+        match &mut self.sink {
+            Sink::Stderr => to_stderr(&text),
+            Sink::Syslog(socket) => socket.send(syslog(wall, line, &text).as_bytes()).map(|_| ()),
+            Sink::Nowhere => Err(io::ErrorKind::NotFound.into()),
+            Sink::File { file, size, .. } => {
+                file.write_all(text.as_bytes())?;
+                *size += u64::try_from(text.len()).unwrap_or(0);
+                let full = self.settings.max_bytes > 0 && *size >= self.settings.max_bytes;
+                if full { self.rotate() } else { Ok(()) }
+            }
+        }
+    }
+
+    fn shape(&self, wall: SystemTime, line: &Line<'_>) -> String {
+        let time = when::rfc3339(wall);
+        match self.settings.format {
+            LogFormat::Text => as_text(&time, line),
+            LogFormat::Json => as_json(&time, line),
+        }
+    }
+
+    /// FILE becomes FILE.1, which becomes FILE.2, and so on; renamed from the lowest free
+    /// number down, so that one cut short drops nothing.
+    fn rotate(&mut self) -> io::Result<()> {
+        let Sink::File { path, .. } = &self.sink else { return Ok(()) };
+        let path = path.clone();
+        let keep = self.settings.keep;
+        let free = (1..keep).find(|n| !numbered(&path, *n).exists()).unwrap_or(keep);
+        for number in (1..free).rev() {
+            fs::rename(numbered(&path, number), numbered(&path, number + 1))?;
+        }
+        if keep == 0 {
+            fs::remove_file(&path)?;
+        } else {
+            fs::rename(&path, numbered(&path, 1))?;
+        }
+        self.sink = Sink::open(&self.settings.target).unwrap_or(Sink::Nowhere);
+        Ok(())
+    }
+}
+
+impl Sink {
+    fn open(target: &LogTarget) -> Result<Self, String> {
+        let failed = |what: &Path, error: io::Error| {
+            format!("opening the log {}: {}; see daemon.log", what.display(), cause(&error))
+        };
+        match target {
+            LogTarget::Stderr => Ok(Self::Stderr),
+            LogTarget::Syslog => {
+                let path = Path::new("/dev/log");
+                let connect = || {
+                    let socket = UnixDatagram::unbound()?;
+                    socket.connect(path)?;
+                    socket.set_nonblocking(true)?;
+                    Ok(socket)
+                };
+                connect().map(Self::Syslog).map_err(|error| failed(path, error))
+            }
+            LogTarget::File(path) => {
+                let mut options = OpenOptions::new();
+                // A FIFO or terminal in its place must not hold the daemon up.
+                options.append(true).create(true).mode(0o640).custom_flags(0o4000 | 0o400);
+                let file = options.open(path).map_err(|error| failed(path, error))?;
+                let size = file.metadata().map_or(0, |about| about.len());
+                Ok(Self::File { file, path: path.clone(), size })
+            }
+        }
+    }
+}
+
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    name.into()
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warning => "warning",
+        Level::Info => "info",
+        Level::Debug => "debug",
+    }
+}
+
+fn as_text(time: &str, line: &Line<'_>) -> String {
+    let mut text = format!("{time} {:<7} {}", word(line.level), clean(line.message));
+    for (name, value) in line.facts {
+        text.push_str(&format!(" {name}={}", quoted(value)));
+    }
+    text.truncate(cut(&text).len());
+    text.push('\n');
+    text
+}
+
+fn as_json(time: &str, line: &Line<'_>) -> String {
+    // By hand, since a map would sort the keys. Cut, the line would be no object any more: a long
+    // message is what makes it long.
+    let head = [("time", time), ("level", word(line.level)), ("message", cut(line.message))];
+    let pairs = head.iter().chain(line.facts);
+    let text = |text: &str| serde_json::to_string(text).unwrap_or_default();
+    let pairs: Vec<String> =
+        pairs.map(|(key, value)| format!("{}:{}", text(key), text(value))).collect();
+    format!("{{{}}}\n", pairs.join(","))
+}
+
+/// As syslog(3) writes it: priority, local time without year or offset, tag, text.
+fn syslog(wall: SystemTime, line: &Line<'_>, text: &str) -> String {
+    const DAEMON: u8 = 3 << 3;
+    let severity = match line.level {
+        Level::Error => 3,
+        Level::Warning => 4,
+        Level::Info => 6,
+        Level::Debug => 7,
+    };
+    // The time and the level stand in the frame: they are left out of the text.
+    let words = text.splitn(3, ' ').nth(2).map_or(text, str::trim);
+    let (time, pid) = (when::syslog(wall), std::process::id());
+    format!("<{}>{time} taskmaster[{pid}]: {words}", DAEMON | severity)
+}
+
+/// As much of a line as a pipe takes at once, in whole characters.
+fn cut(text: &str) -> &str {
+    let end = (0..=LINE_LIMIT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or(0)).unwrap_or(text)
+}
+
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn quoted(value: &str) -> String {
+    let plain = |c: char| !c.is_control() && !c.is_whitespace() && !"\"=".contains(c);
+    if !value.is_empty() && value.chars().all(plain) {
+        value.to_owned()
+    } else {
+        format!("{value:?}")
+    }
+}
+
+/// Writes to stderr only where that cannot block: a reader that sleeps loses lines instead.
+fn to_stderr(text: &str) -> io::Result<()> {
+    let stderr = io::stderr();
+    let mut poller = poll::Poller::new();
+    let slot = poller.add(stderr.as_fd(), poll::Interest::Write);
+    poller.wait(Some(Duration::ZERO))?;
+    if !poller.ready(slot).write {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
+    // More than a pipe takes at once could block halfway.
+    let end = text.len().min(PIPE_BUF);
+    stderr.lock().write_all(text.as_bytes().get(..end).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fact_is_quoted_where_it_must_be() {
+        let facts = [("name", "web"), ("reason", "exit 3"), ("odd", "a\nb")];
+        let line = Line { level: Level::Info, message: "ended\x1b[31m", facts: &facts };
+        assert_eq!(
+            as_text("T", &line),
+            "T info    ended\u{fffd}[31m name=web reason=\"exit 3\" odd=\"a\\nb\"\n"
+        );
+    }
+
+    #[test]
+    fn rotation_keeps_so_many_and_loses_nothing_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let target = LogTarget::File(path.clone());
+        let settings =
+            Log { target, level: Level::Info, format: LogFormat::Text, max_bytes: 1, keep: 2 };
+        let mut log = EventLog::open(&settings, None).unwrap();
+        for message in ["one", "two", "three"] {
+            log.write(SystemTime::UNIX_EPOCH, &Line { level: Level::Info, message, facts: &[] });
+        }
+        let read = |path: &Path| fs::read_to_string(path).unwrap();
+        assert_eq!(read(&path), "");
+        assert!(read(&numbered(&path, 1)).ends_with("three\n"));
+        assert!(read(&numbered(&path, 2)).ends_with("two\n"));
+        assert!(!numbered(&path, 3).exists());
+    }
+}

@@ -1,0 +1,244 @@
+//! The daemon: starts what the configuration names, keeps it so, and answers clients.
+//!
+//! This file is its data and its life as a whole. How it starts is told in [`start`], what
+//! happens in a turn of the loop, and in which order, in [`turn`], what a client may ask for in
+//! [`commands`].
+
+mod accept;
+mod check;
+mod client;
+mod commands;
+mod effects;
+mod log;
+mod recipe;
+mod reload;
+pub mod source;
+mod start;
+mod state_dir;
+mod strays;
+mod turn;
+mod wait;
+mod when;
+mod words;
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+pub use check::check;
+use client::Client;
+use log::{EventLog, Line};
+use recipe::Kitchen;
+use state_dir::StateDir;
+use strays::Strays;
+
+use crate::config::{self, Config, Level, Surroundings};
+use crate::protocol::hello::Secret;
+use crate::protocol::{EventName, EventRow, Reply};
+use crate::supervisor::{Moment, Supervisor};
+use crate::sys::process::{Detached, Starting, detach};
+use crate::sys::signals::Signals;
+use crate::sys::spawn::Launcher;
+use crate::sys::timer::Timer;
+use crate::sys::{cause, clock, files, poll, random};
+
+/// What the command line says.
+#[derive(Debug)]
+pub struct Options {
+    /// `-c`.
+    pub config: Option<PathBuf>,
+    /// `-d`.
+    pub detach: bool,
+    /// What the configuration may depend on.
+    pub surroundings: Surroundings,
+}
+
+/// The daemon at work.
+struct Daemon {
+    surroundings: Surroundings,
+    config: Config,
+    supervisor: Supervisor,
+    kitchen: Kitchen,
+    launcher: Launcher,
+    /// Reports of children that were launched apart, by pid.
+    reports: std::collections::HashMap<i32, std::os::fd::OwnedFd>,
+    strays: Strays,
+    clients: Vec<Client>,
+    listener: TcpListener,
+    secret: Secret,
+    /// The configuration file, absolute: clients are told.
+    file: PathBuf,
+    log: EventLog,
+    state_dir: StateDir,
+    signals: Signals,
+    timer: Timer,
+    poller: poll::Poller,
+    /// Kept open so that there is one to close when descriptors run out.
+    spare: Option<std::fs::File>,
+    /// The file mode creation mask that the daemon was started with.
+    umask: u32,
+    places: accept::Places,
+    now: Moment,
+    dice: u64,
+}
+
+/// Why the daemon did not start.
+struct Refusal {
+    status: u8,
+    message: String,
+}
+
+fn cannot(message: impl Into<String>) -> Refusal {
+    Refusal { status: 1, message: message.into() }
+}
+
+/// Supervises until it is told to stop. The exit status.
+pub fn run(options: &Options) -> u8 {
+    files::close_inherited();
+    if let Err(error) = files::fill_stdio() {
+        return complain(&cannot(format!("opening /dev/null: {}", cause(&error))));
+    }
+    if !options.detach {
+        return match Daemon::start(options) {
+            Ok(daemon) => daemon.supervise(None),
+            Err(refusal) => complain(&refusal),
+        };
+    }
+    if std::process::id() == 1 {
+        return complain(&cannot("-d makes no sense as PID 1: when it ends, so does everything"));
+    }
+    match detach() {
+        Err(error) => complain(&cannot(format!("detaching: {}", cause(&error)))),
+        Ok(Detached::Caller(status)) => status,
+        Ok(Detached::Daemon(starting)) => match Daemon::start(options) {
+            Ok(daemon) => daemon.supervise(Some(starting)),
+            Err(refusal) => {
+                let status = complain(&refusal);
+                starting.failed(status);
+                status
+            }
+        },
+    }
+}
+
+fn complain(refusal: &Refusal) -> u8 {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "taskmaster: {}", refusal.message);
+    refusal.status
+}
+
+impl Daemon {
+    /// The loop. With `starting`, somebody waits to hear that the start went well.
+    fn supervise(mut self, starting: Option<Starting>) -> u8 {
+        if starting.is_some() {
+            self.let_go_of_stdio();
+        }
+        while self.supervisor.has_effects() {
+            self.read_clock();
+            self.perform(turn::EFFECTS_A_TURN);
+        }
+        if let Some(starting) = starting {
+            starting.done();
+        }
+        while !self.turn() {}
+        self.end();
+        0
+    }
+
+    /// Everything has been stopped.
+    fn end(mut self) {
+        self.state_dir.remove_address();
+        self.log(Level::Info, "daemon stopped", &[]);
+        let Self { mut clients, state_dir, .. } = self;
+        // Who waits for the shutdown may start the next daemon at once: the lock goes first.
+        drop(state_dir);
+        for client in &mut clients {
+            if matches!(client.task, client::Task::Shutdown) {
+                client.send(&Reply::DONE);
+            }
+            client.flush();
+        }
+    }
+
+    /// Reads the clocks, once a turn, and throws the dice.
+    fn read_clock(&mut self) {
+        // SplitMix64 (Steele, Lea, Flood 2014): good enough to spread retries.
+        self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.dice;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^= z >> 31;
+        #[allow(clippy::cast_precision_loss)] // 53 bits fit
+        let dice = (z >> 11) as f64 / (1u64 << 53) as f64;
+        self.now = Moment { at: clock::now(), wall: clock::wall(), dice };
+    }
+
+    fn log(&mut self, level: Level, message: &str, facts: &[(&'static str, &str)]) {
+        let wall: SystemTime = self.now.wall;
+        self.log.write(wall, &Line { level, message, facts });
+    }
+
+    fn warn(&mut self, message: &str) {
+        self.log(Level::Warning, message, &[]);
+    }
+
+    fn daemon_event(&self, event: EventName, message: String) -> EventRow {
+        EventRow {
+            time: when::rfc3339(self.now.wall),
+            event,
+            name: None,
+            from: None,
+            to: None,
+            pid: None,
+            exit: None,
+            expected: None,
+            message,
+        }
+    }
+
+    /// Hands an event to all who follow.
+    fn publish(&mut self, event: &EventRow) {
+        let mut line = None;
+        for client in &mut self.clients {
+            if matches!(client.task, client::Task::Follow) {
+                let line = line.get_or_insert_with(|| Reply::Event(event.clone()).to_line());
+                client.send_line(line);
+            }
+        }
+    }
+
+    /// What is odd about a configuration, its own warnings and what this machine lacks for it.
+    fn warnings(&self, config: &Config) -> Vec<String> {
+        check::warnings(config, &self.kitchen)
+    }
+
+    /// Detached: before anything is launched, so that no process inherits what is the caller's.
+    fn let_go_of_stdio(&mut self) {
+        self.warn_of_inherit();
+        // What becomes of each process is for `status` to tell.
+        self.log.stop_echo();
+        if let Err(error) = files::null_stdio() {
+            self.warn(&format!("opening /dev/null: {}", cause(&error)));
+        }
+    }
+
+    /// Detached, `inherit` has nowhere to go.
+    fn warn_of_inherit(&mut self) {
+        let inherits = |program: &config::Program| {
+            [&program.launch.stdout, &program.launch.stderr].contains(&&config::Output::Inherit)
+        };
+        let programs = self.config.programs.values().filter(|program| inherits(program));
+        let names: Vec<String> = programs.map(|program| program.name.to_string()).collect();
+        if !names.is_empty() {
+            self.warn(&format!(
+                "detached, so the inherited output of {} is lost",
+                names.join(", ")
+            ));
+        }
+    }
+}
+
+/// The wait until `at`, from `now`.
+fn until(at: Instant, now: Instant) -> Duration {
+    at.saturating_duration_since(now)
+}

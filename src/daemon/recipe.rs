@@ -1,0 +1,354 @@
+//! From a program's configuration to what the kernel is told: environment, files, identity.
+//!
+//! All that may fail here is a failed start of that process, with the step and the cause.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use crate::config::{Config, InheritEnv, Launch, Limit, Output, Program, parse_env_file};
+use crate::supervisor::Process;
+use crate::sys::spawn::{Failure, Mode, Recipe, Step};
+use crate::sys::users::{self, Ids};
+use crate::sys::{cause, exec, files, limits};
+
+/// The most that an env file may hold, in bytes.
+const ENV_FILE_LIMIT: u64 = 1024 * 1024;
+
+type Who = (Option<String>, Option<String>);
+
+/// What all starts share.
+#[derive(Debug)]
+pub(super) struct Kitchen {
+    /// The daemon's own environment.
+    inherited: BTreeMap<OsString, OsString>,
+    null: File,
+    /// Where captured output goes.
+    log_folder: PathBuf,
+    /// Users and groups, looked up when the configuration is read.
+    ids: HashMap<Who, Result<Option<Ids>, String>>,
+}
+
+/// A recipe with the files it names, which must stay open until it is launched.
+pub(super) struct Prepared {
+    pub(super) recipe: Recipe,
+    pub(super) mode: Mode,
+    _open: Vec<File>,
+}
+
+impl Kitchen {
+    /// Prepares to start processes.
+    ///
+    /// # Errors
+    /// Those of opening /dev/null.
+    pub(super) fn new(state_dir: &Path) -> std::io::Result<Self> {
+        Ok(Self {
+            inherited: std::env::vars_os().collect(),
+            null: File::options().read(true).write(true).open("/dev/null")?,
+            log_folder: state_dir.join("log"),
+            ids: HashMap::new(),
+        })
+    }
+
+    /// Looks up the users and groups of a configuration, afresh.
+    pub(super) fn look_up(&mut self, config: &Config) {
+        self.ids.clear();
+        for program in config.programs.values() {
+            let indexes = match &program.launch.user {
+                Some(user) if user.as_plain().is_none() => program.numprocs,
+                _ => 1,
+            };
+            for index in 0..indexes {
+                let who = who(program, index);
+                let found = users::resolve(who.0.as_deref(), who.1.as_deref());
+                self.ids.insert(who, found);
+            }
+        }
+    }
+
+    /// Who a process of the program is to be.
+    ///
+    /// # Errors
+    /// What is missing, in words.
+    pub(super) fn ids(&self, program: &Program, index: u32) -> Result<Option<&Ids>, String> {
+        match self.ids.get(&who(program, index)) {
+            Some(Ok(ids)) => Ok(ids.as_ref()),
+            Some(Err(error)) => Err(error.clone()),
+            None => Ok(None),
+        }
+    }
+
+    /// All that a start of this process needs.
+    ///
+    /// # Errors
+    /// The step and the cause, for people.
+    pub(super) fn prepare(&self, process: &Process) -> Result<Prepared, String> {
+        let launch = &process.program.launch;
+        let (index, name) = (process.index, process.name());
+        let ids = self.ids(&process.program, index)?;
+        let env = self.environment(process, ids)?;
+        let argv: Vec<CString> = launch
+            .cmd
+            .iter()
+            .map(|word| c_string(word.expand(index, &name), "cmd"))
+            .collect::<Result<_, _>>()?;
+        let command = argv.first().map(|word| word.to_string_lossy().into_owned());
+        let command = command.unwrap_or_default();
+        let path = env.get(OsStr::new("PATH")).map(|path| path.to_string_lossy());
+        let found = exec::candidates(&command, path.as_deref());
+        let folder = launch.workingdir.as_ref().map(|folder| folder.expand(index, &name));
+        let mode = self.mode(&found, folder.as_deref());
+
+        let mut open = Vec::new();
+        // Only root can give a file away; who else is to become another fails at that step.
+        let owner = ids.filter(|_| users::is_root()).map(|ids| (ids.uid, ids.gid));
+        let stdout = self.stream(&launch.stdout, process, "stdout", owner, &mut open)?;
+        let stderr = match launch.stderr {
+            Output::Stdout => stdout.unwrap_or(1),
+            _ => self.stream(&launch.stderr, process, "stderr", owner, &mut open)?.unwrap_or(2),
+        };
+        let recipe = Recipe {
+            argv,
+            envp: env.into_iter().filter_map(pair).collect(),
+            files: found,
+            stdio: [self.null.as_raw_fd(), stdout.unwrap_or(1), stderr],
+            folder: folder.map(|folder| c_string(folder, "workingdir")).transpose()?,
+            umask: launch.umask,
+            ids: ids.filter(|ids| !is_me(ids)).map(|i| (i.uid, i.gid, i.groups.clone())),
+            limits: launch.limits.iter().filter_map(numbers).collect(),
+            nice: launch.nice,
+            oom_score_adj: launch.oom_score_adj.and_then(|n| CString::new(n.to_string()).ok()),
+            no_new_privs: launch.no_new_privs,
+        };
+        Ok(Prepared { recipe, mode, _open: open })
+    }
+
+    /// Whether the daemon may wait for the exec: not where it might hang.
+    fn mode(&self, found: &[CString], folder: Option<&str>) -> Mode {
+        let file = match found {
+            [file] => Some(Path::new(OsStr::from_bytes(file.to_bytes()))),
+            _ => None,
+        };
+        let mut places = file.into_iter().chain(folder.map(Path::new));
+        if places.any(files::may_hang) { Mode::Apart } else { Mode::Together }
+    }
+
+    /// The descriptor of a stream; none: the daemon's own.
+    fn stream(
+        &self,
+        output: &Output,
+        process: &Process,
+        which: &str,
+        owner: Option<(u32, u32)>,
+        open: &mut Vec<File>,
+    ) -> Result<Option<i32>, String> {
+        let path = match output {
+            Output::Inherit | Output::Stdout => return Ok(None),
+            Output::Discard => return Ok(Some(self.null.as_raw_fd())),
+            Output::File(path) => PathBuf::from(path.expand(process.index, &process.name())),
+            Output::Auto => self.auto_log(process, which),
+        };
+        if matches!(output, Output::Auto) {
+            files::make_private_folder(&self.log_folder)
+                .map_err(|error| failed("making", &self.log_folder, &error))?;
+        }
+        let file = files::open_log(&path, owner)
+            .map_err(|error| failed(&format!("opening {which}"), &path, &error))?;
+        let fd = file.as_raw_fd();
+        open.push(file);
+        Ok(Some(fd))
+    }
+
+    /// Where a stream goes that is `auto`.
+    fn auto_log(&self, process: &Process, which: &str) -> PathBuf {
+        self.log_folder.join(format!("{}.{which}.log", process.name()))
+    }
+
+    /// Layer over layer, as taskmaster.yaml(5) lists them.
+    fn environment(
+        &self,
+        process: &Process,
+        ids: Option<&Ids>,
+    ) -> Result<BTreeMap<OsString, OsString>, String> {
+        let launch = &process.program.launch;
+        let (index, name) = (process.index, process.name());
+        let mut env = match &launch.inherit_env {
+            InheritEnv::All => self.inherited.clone(),
+            InheritEnv::Nothing => BTreeMap::new(),
+            InheritEnv::Only(names) => {
+                let kept = |name: &String| self.inherited.get_key_value(OsStr::new(name));
+                names.iter().filter_map(kept).map(|(k, v)| (k.clone(), v.clone())).collect()
+            }
+        };
+        let mut set = |key: &str, value: String| env.insert(key.into(), value.into());
+        for (key, value) in &launch.base_env {
+            set(key, value.expand(index, &name));
+        }
+        for (key, value) in env_files(launch, index, &name)? {
+            set(&key, value);
+        }
+        if let Some(account) = ids.and_then(|ids| ids.account.as_ref()) {
+            set("HOME", account.home.clone());
+            set("USER", account.name.clone());
+            set("LOGNAME", account.name.clone());
+            set("SHELL", account.shell.clone());
+        }
+        for (key, value) in &launch.env {
+            set(key, value.expand(index, &name));
+        }
+        set("TASKMASTER_PROGRAM", process.program.name.to_string());
+        set("TASKMASTER_INDEX", index.to_string());
+        set("TASKMASTER_PROCESS", name);
+        Ok(env)
+    }
+
+    /// What a start of the program would miss: users, folders and files that are not there.
+    pub(super) fn missing(&self, program: &Program) -> Vec<String> {
+        let launch = &program.launch;
+        let name = if program.numprocs == 1 {
+            program.name.to_string()
+        } else {
+            format!("{}:0", program.name)
+        };
+        let mut missing = Vec::new();
+        let mut say = |key: &str, what: String| {
+            missing.push(format!("programs.{}.{key}: {what}", program.name));
+        };
+        if let Err(error) = self.ids(program, 0) {
+            say(if launch.user.is_some() { "user" } else { "group" }, error);
+        }
+        let folder = launch.workingdir.as_ref().map(|folder| folder.expand(0, &name));
+        if let Some(folder) = folder.as_deref().filter(|folder| !Path::new(folder).is_dir()) {
+            say("workingdir", format!("no such folder: {folder}"));
+        }
+        for file in launch.env_file.iter().filter(|file| !file.optional) {
+            let path = file.path.expand(0, &name);
+            if !Path::new(&path).exists() {
+                say("env_file", format!("no such file: {path}"));
+            }
+        }
+        for (key, output) in [("stdout", &launch.stdout), ("stderr", &launch.stderr)] {
+            if let Output::File(path) = output {
+                let path = path.expand(0, &name);
+                let above = Path::new(&path).parent();
+                if let Some(above) = above.filter(|folder| !folder.is_dir()) {
+                    say(key, format!("no such folder: {}", above.display()));
+                }
+            }
+        }
+        if let Some(command) = self.missing_command(launch, folder.as_deref(), &name) {
+            say("cmd", command);
+        }
+        missing
+    }
+
+    fn missing_command(&self, launch: &Launch, folder: Option<&str>, name: &str) -> Option<String> {
+        let command = launch.cmd.first()?.expand(0, name);
+        let own = launch.env.get("PATH").or_else(|| launch.base_env.get("PATH"));
+        let path = match own {
+            Some(path) => Some(path.expand(0, name)),
+            None if launch.env_file.is_empty() => {
+                self.inherited.get(OsStr::new("PATH")).map(|p| p.to_string_lossy().into_owned())
+            }
+            // An env file may set PATH: only a start can tell.
+            None => return None,
+        };
+        let path = path.filter(|_| own.is_some() || launch.inherit_env == InheritEnv::All);
+        let folder = Path::new(folder.unwrap_or("."));
+        let exists = |file: &CString| folder.join(OsStr::from_bytes(file.to_bytes())).exists();
+        let found = exec::candidates(&command, path.as_deref()).iter().any(exists);
+        (!found).then(|| {
+            if command.contains('/') {
+                format!("no such file: {command}")
+            } else {
+                format!("{command} is not in any folder of PATH")
+            }
+        })
+    }
+}
+
+/// The failure of a launch, for people: the step with its object, and the cause.
+pub(super) fn explain(failure: &Failure, process: &Process) -> String {
+    let launch = &process.program.launch;
+    let (index, name) = (process.index, process.name());
+    let expanded = |word: Option<&crate::config::Template>| {
+        word.map(|word| word.expand(index, &name)).unwrap_or_default()
+    };
+    let step = match failure.step {
+        Step::Launching => "launching".to_owned(),
+        Step::NewSession => "making a session".to_owned(),
+        Step::Stdio => "redirecting its output".to_owned(),
+        Step::OomScore => "setting oom_score_adj".to_owned(),
+        Step::Limits => "setting its limits".to_owned(),
+        Step::Nice => "setting nice".to_owned(),
+        Step::Ids => match (&launch.user, &launch.group) {
+            (None, Some(group)) => format!("becoming group {group}"),
+            (user, _) => format!("becoming user {}", expanded(user.as_ref())),
+        },
+        Step::NoNewPrivs => "setting no_new_privs".to_owned(),
+        Step::Folder => format!("changing directory to {}", expanded(launch.workingdir.as_ref())),
+        Step::Exec => {
+            let command = expanded(launch.cmd.first());
+            if !command.contains('/') && failure.cause.raw_os_error() == Some(2) {
+                return format!("executing {command}: not found in any folder of PATH");
+            }
+            format!("executing {command}")
+        }
+    };
+    format!("{step}: {}", cause(&failure.cause))
+}
+
+fn who(program: &Program, index: u32) -> Who {
+    let user = program.launch.user.as_ref().map(|user| {
+        // A user's name may hold the index, but not the process's name, which changes.
+        user.expand(index, &format!("{}:{index}", program.name))
+    });
+    (user, program.launch.group.clone())
+}
+
+/// Whether there is nothing to become, which only root could.
+fn is_me(ids: &Ids) -> bool {
+    !users::is_root() && (ids.uid, ids.gid) == (users::me(), users::my_group())
+}
+
+fn env_files(launch: &Launch, index: u32, name: &str) -> Result<Vec<(String, String)>, String> {
+    let mut pairs = Vec::new();
+    for file in &launch.env_file {
+        let path = PathBuf::from(file.path.expand(index, name));
+        let text = match files::read_small(&path, ENV_FILE_LIMIT) {
+            Err(error) if file.optional && error.kind() == std::io::ErrorKind::NotFound => continue,
+            read => read.map_err(|error| failed("reading env_file", &path, &error))?,
+        };
+        if users::is_root()
+            && let Some(why) = files::distrust(&path, &[])
+        {
+            return Err(format!("reading env_file {}: {why}", path.display()));
+        }
+        let parsed = parse_env_file(&text);
+        pairs.extend(parsed.map_err(|why| format!("reading env_file {}: {why}", path.display()))?);
+    }
+    Ok(pairs)
+}
+
+fn failed(act: &str, path: &Path, error: &std::io::Error) -> String {
+    format!("{act} {}: {}", path.display(), cause(error))
+}
+
+fn c_string(text: String, key: &str) -> Result<CString, String> {
+    CString::new(text).map_err(|_| format!("{key} holds a NUL byte"))
+}
+
+fn pair((key, value): (OsString, OsString)) -> Option<CString> {
+    let mut pair = key.into_vec();
+    pair.push(b'=');
+    pair.extend(value.into_vec());
+    CString::new(pair).ok()
+}
+
+fn numbers((name, limit): (&&'static str, &Limit)) -> Option<(u32, u64, u64)> {
+    let number = |value: Option<u64>| value.unwrap_or(limits::UNLIMITED);
+    Some((limits::number(name)?, number(limit.soft), number(limit.hard)))
+}

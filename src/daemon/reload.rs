@@ -1,0 +1,156 @@
+//! The configuration, read again: all of it is applied, or nothing.
+
+use super::{Daemon, check, source};
+use crate::config::{Changes, Config, Level, LogTarget, Problem, Problems, diff};
+use crate::protocol::{EventName, PlanRow, ProblemRow, Reply};
+use crate::supervisor::Plan;
+use crate::sys::process;
+
+impl Daemon {
+    /// `reload`: the answer tells the problems, or the plan.
+    pub(super) fn reload(&mut self, dry_run: bool) -> Vec<Reply> {
+        if self.supervisor.is_shutting_down() {
+            return vec![Reply::failed(1, "the daemon is shutting down: nothing is reloaded")];
+        }
+        let config = match self.read_again() {
+            Ok(config) => config,
+            Err(problems) if dry_run => return refusal(&problems),
+            Err(problems) => {
+                self.reload_failed(&problems);
+                return refusal(&problems);
+            }
+        };
+        let warnings = self.warnings(&config);
+        if !dry_run {
+            warnings.iter().for_each(|warning| self.warn(warning));
+        }
+        let mut answer: Vec<Reply> =
+            warnings.into_iter().map(|warning| problem(true, warning, None)).collect();
+        let changes = diff(&self.config, &config);
+        let plan = self.supervisor.plan(&config, &changes);
+        answer.extend(plan_rows(&plan, &changes));
+        if changes.is_empty() {
+            answer.push(Reply::Text("nothing has changed".to_owned()));
+        }
+        if dry_run {
+            self.kitchen.look_up(&self.config);
+        } else {
+            self.apply(config, plan, &changes);
+        }
+        answer.push(Reply::DONE);
+        answer
+    }
+
+    /// `check`: the problems of the file that the daemon runs on.
+    pub(super) fn check_file(&mut self) -> Vec<Reply> {
+        let config = match self.read_again() {
+            Ok(config) => config,
+            Err(problems) => return problem_rows(&problems, "the configuration has problems"),
+        };
+        let warnings = self.warnings(&config);
+        self.kitchen.look_up(&self.config);
+        let mut answer: Vec<Reply> =
+            warnings.into_iter().map(|warning| problem(true, warning, None)).collect();
+        answer.push(Reply::Text(check::summary(&config)));
+        answer.push(Reply::DONE);
+        answer
+    }
+
+    /// Reads the file, and looks up the users that it names.
+    fn read_again(&mut self) -> Result<Config, Problems> {
+        let mut config = source::load(&self.config.file, &self.surroundings)?;
+        let (old, new) = (&self.config.daemon, &mut config.daemon);
+        // The state folder moves at the next start, and with it the log that lies there by default.
+        if new.log.target == LogTarget::in_state_dir(&new.state_dir) {
+            new.log.target = LogTarget::in_state_dir(&old.state_dir);
+        }
+        self.kitchen.look_up(&config);
+        Ok(config)
+    }
+
+    fn reload_failed(&mut self, problems: &Problems) {
+        for problem in &problems.list {
+            self.log(Level::Error, &problem.to_string(), &[]);
+        }
+        let count = problems.list.len() + problems.more;
+        let plural = if count == 1 { "problem" } else { "problems" };
+        let message = format!("reload failed, nothing was changed: {count} {plural}");
+        self.log(Level::Error, &message, &[]);
+        let event = self.daemon_event(EventName::ReloadFailed, message);
+        self.publish(&event);
+    }
+
+    fn apply(&mut self, mut config: Config, plan: Plan, changes: &Changes) {
+        self.log(Level::Info, "reloaded", &[("changes", &plan.0.len().to_string())]);
+        for row in plan_rows(&plan, changes) {
+            if let Reply::Plan(row) = row {
+                let name = row.name.unwrap_or_default();
+                self.log(Level::Info, "reload", &[("name", &name), ("action", &row.action)]);
+            }
+        }
+        self.supervisor.apply(plan, &config, changes, self.now);
+        self.apply_to_daemon(&mut config);
+        self.config = config;
+        let message = format!("{} applied", self.config.file.display());
+        let event = self.daemon_event(EventName::Reloaded, message);
+        self.publish(&event);
+    }
+
+    /// The daemon's own settings. Those that count from the next start on stay as they are, so that a
+    /// later reload tells of them again.
+    fn apply_to_daemon(&mut self, config: &mut Config) {
+        let old = &self.config.daemon;
+        let new = &mut config.daemon;
+        if old.umask != new.umask {
+            process::set_umask(new.umask.unwrap_or(self.umask));
+        }
+        let log_changed = old.log != new.log;
+        new.listen = old.listen;
+        new.state_dir.clone_from(&old.state_dir);
+        new.secret_file.clone_from(&old.secret_file);
+        new.user.clone_from(&old.user);
+        if log_changed {
+            let settings = new.log.clone();
+            if let Err(error) = self.log.reopen(&settings) {
+                self.log(Level::Error, &error, &[]);
+                config.daemon.log.clone_from(&self.config.daemon.log);
+            }
+        }
+    }
+
+    /// USR1: somebody has moved the file away.
+    pub(super) fn reopen_log(&mut self) {
+        let settings = self.config.daemon.log.clone();
+        if let Err(error) = self.log.reopen(&settings) {
+            self.log(Level::Error, &error, &[]);
+        }
+        self.log(Level::Info, "SIGUSR1: log reopened", &[]);
+    }
+}
+
+fn refusal(problems: &Problems) -> Vec<Reply> {
+    problem_rows(problems, "nothing was changed: the configuration has problems")
+}
+
+fn problem_rows(problems: &Problems, verdict: &str) -> Vec<Reply> {
+    let row = |p: &Problem| problem(false, p.to_string(), p.excerpt());
+    let mut answer: Vec<Reply> = problems.list.iter().map(row).collect();
+    answer.extend(problems.rest().map(|rest| problem(false, rest, None)));
+    answer.push(Reply::failed(1, verdict));
+    answer
+}
+
+fn problem(warning: bool, message: String, excerpt: Option<String>) -> Reply {
+    Reply::Problem(ProblemRow { warning, message, excerpt })
+}
+
+fn plan_rows(plan: &Plan, changes: &Changes) -> Vec<Reply> {
+    let row = |name: Option<String>, action: String| Reply::Plan(PlanRow { name, action });
+    let steps = plan.0.iter().map(|step| row(Some(step.name.clone()), step.action.clone()));
+    let later = changes
+        .at_next_start
+        .iter()
+        .map(|key| row(None, format!("daemon.{key} takes effect when the daemon is next started")));
+    let now = changes.in_place.iter().map(|key| row(None, format!("daemon.{key} changed")));
+    steps.chain(later).chain(now).collect()
+}

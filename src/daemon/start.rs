@@ -1,0 +1,165 @@
+//! The daemon's start: everything up to the first turn. What fails here ends it, with the reason.
+
+use std::net::{SocketAddr, TcpListener};
+
+use super::accept::Places;
+use super::log::EventLog;
+use super::recipe::Kitchen;
+use super::state_dir::{self, StateDir};
+use super::strays::Strays;
+use super::{Daemon, Options, Refusal, cannot, check, source};
+use crate::config::{Config, Level, diff};
+use crate::protocol::EventName;
+use crate::supervisor::{Moment, Supervisor};
+use crate::sys::signals::Signals;
+use crate::sys::spawn::Launcher;
+use crate::sys::timer::Timer;
+use crate::sys::{cause, clock, limits, poll, process, random, users};
+
+/// Open files that the daemon cannot do with less of: its own, and those of one client and of one
+/// launch.
+const LEAST_FILES: u64 = 16;
+
+impl Daemon {
+    /// Everything up to the first turn: nothing has been launched yet.
+    pub(super) fn start(options: &Options) -> Result<Self, Refusal> {
+        let most = limits::open_files();
+        if most < LEAST_FILES {
+            return Err(cannot(format!(
+                "only {most} files may be open at once, and it needs {LEAST_FILES} at least: \
+                 raise the limit, with ulimit -n"
+            )));
+        }
+        let surroundings = options.surroundings.clone();
+        let config = load(options)?;
+        let umask = process::umask();
+        process::set_umask(config.daemon.umask.unwrap_or(umask));
+        let ids = match &config.daemon.user {
+            Some(user) => users::resolve(Some(user), None)
+                .map_err(|error| cannot(format!("daemon.user: {error}")))?,
+            None => None,
+        };
+        // What only root may do, while it still is: the rest belongs to `daemon.user`, who could
+        // aim root's hand elsewhere with a link in the folder that is that user's.
+        if let Some(ids) = &ids {
+            state_dir::hand_over(&config.daemon.state_dir, ids).map_err(cannot)?;
+        }
+        let user = ids.as_ref().map(|ids| ids.uid);
+        let secret_is_apart = !config.daemon.secret_file.starts_with(&config.daemon.state_dir);
+        let read_secret = || state_dir::secret(&config.daemon.secret_file, user).map_err(cannot);
+        let secret_apart = secret_is_apart.then(read_secret).transpose()?;
+        let listener = listen(config.daemon.listen);
+        if let Some(ids) = &ids {
+            process::become_user(ids).map_err(|error| {
+                let user = config.daemon.user.as_deref().unwrap_or_default();
+                cannot(format!("becoming {user} (daemon.user): {}", cause(&error)))
+            })?;
+        }
+        // That it runs already says more than that its port is taken.
+        let state_dir = StateDir::open(&config.daemon).map_err(cannot)?;
+        let listener = listener?;
+        let secret = secret_apart.map_or_else(read_secret, Ok)?;
+        // Who waits for a detached start wants to hear of trouble only.
+        let echo = if options.detach { Level::Warning } else { Level::Debug };
+        let log = EventLog::open(&config.daemon.log, Some(echo)).map_err(cannot)?;
+        let address = listener.local_addr().map_err(|e| cannot(cause(&e)))?;
+        state_dir.write_address(address).map_err(cannot)?;
+        let kernel = |what: &'static str| {
+            move |error: std::io::Error| cannot(format!("{what}: {}", cause(&error)))
+        };
+        let seed = random::nonce().map_err(kernel("asking for random bytes"))?;
+        let mut daemon = Self {
+            file: std::path::absolute(&config.file).unwrap_or_else(|_| config.file.clone()),
+            supervisor: Supervisor::new(),
+            kitchen: Kitchen::new(&config.daemon.state_dir).map_err(kernel("opening /dev/null"))?,
+            launcher: Launcher::new(),
+            reports: std::collections::HashMap::new(),
+            strays: Strays::default(),
+            clients: Vec::new(),
+            listener,
+            secret,
+            log,
+            state_dir,
+            signals: Signals::catch().map_err(kernel("making a pipe for signals"))?,
+            timer: Timer::new().map_err(kernel("making a timer"))?,
+            poller: poll::Poller::new(),
+            spare: std::fs::File::open("/dev/null").ok(),
+            umask,
+            places: Places::with_free(most - LEAST_FILES),
+            now: Moment { at: clock::now(), wall: clock::wall(), dice: 0.0 },
+            dice: seed.iter().fold(1, |seed, byte| seed << 2 ^ u64::from(*byte)),
+            surroundings,
+            config: empty(&config),
+        };
+        if let Err(error) = process::become_subreaper() {
+            daemon.warn(&format!(
+                "descendants that lose their parent go to init: prctl: {}",
+                cause(&error)
+            ));
+        }
+        daemon.announce(address);
+        daemon.take_up(config);
+        Ok(daemon)
+    }
+
+    /// The first lines of the log: what runs, on which file, where it listens.
+    fn announce(&mut self, address: SocketAddr) {
+        let (pid, file) = (std::process::id().to_string(), self.file.display().to_string());
+        let address_text = address.to_string();
+        let facts = [
+            ("config", file.as_str()),
+            ("listen", address_text.as_str()),
+            ("pid", pid.as_str()),
+            ("version", env!("CARGO_PKG_VERSION")),
+        ];
+        self.log(Level::Info, "daemon started", &facts);
+        if !address.ip().is_loopback() {
+            self.warn(&format!(
+                "the control port {address} is open to the network, and its traffic is not encrypted; \
+                 better listen on 127.0.0.1 and come by ssh -L, see taskmaster(1)"
+            ));
+        }
+    }
+
+    /// The first configuration: everything in it is new.
+    fn take_up(&mut self, config: Config) {
+        self.kitchen.look_up(&config);
+        for warning in self.warnings(&config) {
+            self.warn(&warning);
+        }
+        let changes = diff(&self.config, &config);
+        let plan = self.supervisor.plan(&config, &changes);
+        self.supervisor.apply(plan, &config, &changes, self.now);
+        self.config = config;
+        let event = self.daemon_event(EventName::DaemonStarted, "daemon started".to_owned());
+        self.publish(&event);
+    }
+}
+
+fn load(options: &Options) -> Result<Config, Refusal> {
+    let usage = |message| Refusal { status: 2, message };
+    let path = source::locate(options.config.as_deref(), &options.surroundings).map_err(usage)?;
+    source::load(&path, &options.surroundings).map_err(|problems| {
+        usage(format!("the configuration has problems\n{}", check::shown(&problems)))
+    })
+}
+
+/// The same file and daemon, without programs: what everything is new against.
+fn empty(config: &Config) -> Config {
+    Config {
+        file: config.file.clone(),
+        daemon: config.daemon.clone(),
+        programs: std::collections::BTreeMap::new(),
+        warnings: Vec::new(),
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, Refusal> {
+    let listener = TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    listener.map_err(|error| {
+        cannot(format!("listening on {address}: {}; see daemon.listen", cause(&error)))
+    })
+}

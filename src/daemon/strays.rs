@@ -1,0 +1,89 @@
+//! Descendants that left their program's group for a session of their own.
+//!
+//! When their parent ends they become the daemon's children. They are logged when that
+//! happens, live on while the daemon does, and are killed with it.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::Daemon;
+use crate::config::Level;
+use crate::sys::{children, signals};
+
+/// How soon after a death they are looked for: what was killed with its group is gone by then.
+const SOON: Duration = Duration::from_millis(100);
+
+/// How often at most: a look costs what there are of children.
+const SELDOM: Duration = Duration::from_secs(1);
+
+/// How long the daemon's end waits for those that do not die of SIGKILL.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is known of them.
+#[derive(Debug, Default)]
+pub(super) struct Strays {
+    known: BTreeSet<i32>,
+    due: Option<Instant>,
+    last: Option<Instant>,
+    /// Since when the daemon waits for them to end.
+    ending: Option<Instant>,
+}
+
+impl Strays {
+    /// When the next look is due.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// A process has ended: its descendants may be ours now.
+    pub(super) fn look_soon(&mut self, now: Instant) {
+        let earliest = self.last.map_or(now, |last| last + SELDOM);
+        self.due = self.due.or(Some(earliest.max(now + SOON)));
+    }
+
+    /// One has been reaped.
+    pub(super) fn reaped(&mut self, pid: i32) {
+        self.known.remove(&pid);
+    }
+}
+
+impl Daemon {
+    /// Looks for children that are no program's, and logs the new ones.
+    pub(super) fn look_for_strays(&mut self) {
+        self.strays.due = None;
+        self.strays.last = Some(self.now.at);
+        for pid in children::list() {
+            if self.supervisor.by_pid(pid).is_some() || self.strays.known.contains(&pid) {
+                continue;
+            }
+            let command = children::command(pid);
+            // A zombie has no command line left: it is reaped in a moment.
+            if command.is_empty() || children::is_zombie(pid) {
+                continue;
+            }
+            self.strays.known.insert(pid);
+            let pid = pid.to_string();
+            let facts = [("pid", pid.as_str()), ("command", command.as_str())];
+            self.log(Level::Warning, "left its program, now a child of the daemon", &facts);
+        }
+    }
+
+    /// At the end: kills them all, and theirs as they become ours. True when none is left, or
+    /// when they have had time enough.
+    pub(super) fn strays_are_gone(&mut self) -> bool {
+        let left = children::list();
+        if left.is_empty() {
+            return true;
+        }
+        let since = *self.strays.ending.get_or_insert(self.now.at);
+        for pid in left {
+            let _ = signals::send(pid, signals::KILL, false);
+        }
+        self.strays.due = Some(self.now.at + SOON);
+        if self.now.at < since + PATIENCE {
+            return false;
+        }
+        self.warn("some descendants did not end after SIGKILL");
+        true
+    }
+}

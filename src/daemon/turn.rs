@@ -1,0 +1,237 @@
+//! One turn of the loop.
+//!
+//! In this order, which is part of the promise that a reply tells the newest truth: arm
+//! the timer and poll; read the clocks once; signals (drain the pipe, then take the
+//! flags), and with them the deaths and a reload; what is due; what clients have
+//! sent; newcomers; the effects of all that, first in first out, each of which may queue
+//! more; then what is to be sent; and out, when a shutdown has nothing left to wait for.
+//!
+//! Nothing in a turn blocks, and a turn costs what has happened: launches are done a few at
+//! a time, so that a thousand starts do not keep a client waiting.
+
+use std::os::fd::AsFd as _;
+use std::time::{Duration, Instant};
+
+use super::client::{Client, Task};
+use super::words::signal_name;
+use super::{Daemon, until, words};
+use crate::config::Level;
+use crate::supervisor::{Event, Exit};
+use crate::sys::poll::{Interest, Ready};
+use crate::sys::{cause, signals, spawn, wait};
+
+/// Effects that a turn performs at most before it listens again.
+pub(super) const EFFECTS_A_TURN: usize = 64;
+
+/// How long the loop rests after an error of poll(2), which only a lack of memory explains, and
+/// newcomers wait where not even one descriptor is left to turn them away with.
+const AFTER_ERROR: Duration = Duration::from_millis(100);
+
+impl Daemon {
+    /// One turn. True: the shutdown is complete.
+    pub(super) fn turn(&mut self) -> bool {
+        let slots = self.wait();
+        self.read_clock();
+        let caught: Vec<i32> = self.signals.take().collect();
+        for signal in caught {
+            self.on_signal(signal);
+        }
+        self.read_reports(&slots);
+        self.tick();
+        self.hear(&slots);
+        if self.poller.ready(slots.listener).read {
+            self.accept();
+        }
+        self.perform(EFFECTS_A_TURN);
+        self.flush();
+        self.is_finished()
+    }
+
+    /// Waits until something happens or is due.
+    fn wait(&mut self) -> Slots {
+        let door = self.door();
+        self.poller.clear();
+        self.poller.add(self.signals.as_fd(), Interest::Read);
+        let timer = self.poller.add(self.timer.as_fd(), Interest::Read);
+        let listener = self.poller.add(self.listener.as_fd(), door);
+        let mut clients = Vec::with_capacity(self.clients.len());
+        for client in &self.clients {
+            clients.push(self.poller.add(client.as_fd(), client.interest()));
+        }
+        let reports = self.reports.iter();
+        let reports = reports.map(|(pid, fd)| (self.poller.add(fd.as_fd(), Interest::Read), *pid));
+        let reports = reports.collect();
+        let due = self.next_deadline();
+        let busy = self.supervisor.has_effects() || self.clients.iter().any(Client::has_more);
+        let armed = self.timer.arm(due.filter(|_| !busy), self.now.at);
+        let timeout = match armed {
+            _ if busy => Some(Duration::ZERO),
+            Ok(()) => None,
+            Err(_) => due.map(|at| until(at, self.now.at)),
+        };
+        if let Err(error) = self.poller.wait(timeout) {
+            self.warn(&format!("poll: {}", cause(&error)));
+            self.poller.clear();
+            let _ = self.poller.wait(Some(AFTER_ERROR));
+        }
+        if self.poller.ready(timer).read {
+            self.timer.drain();
+        }
+        Slots { listener, clients, reports }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let clients = self.clients.iter().filter_map(Client::deadline);
+        // The door is shut: soon it is tried again.
+        let door = self.spare.is_none().then(|| self.now.at + AFTER_ERROR);
+        let others = [self.supervisor.next_deadline(), self.strays.due(), door];
+        clients.chain(others.into_iter().flatten()).min()
+    }
+
+    fn on_signal(&mut self, signal: i32) {
+        match signal {
+            signals::CHLD => self.reap(),
+            signals::HUP => {
+                self.log(Level::Info, "SIGHUP: reload", &[]);
+                // The log is told all that a client would be.
+                let _ = self.reload(false);
+            }
+            signals::TERM | signals::INT | signals::QUIT => {
+                self.shut_down(&format!("SIG{}", signal_name(signal)));
+            }
+            signals::USR1 => self.reopen_log(),
+            other => {
+                let message = format!("SIG{} ignored", signal_name(other));
+                self.log(Level::Info, &message, &[]);
+            }
+        }
+    }
+
+    /// Sees every end there is. What is left of a process's group is killed while the zombie
+    /// still keeps its number.
+    fn reap(&mut self) {
+        while let Some((pid, end)) = wait::next_ended() {
+            let exit = match end {
+                wait::End::Code(code) => Exit::Code(code),
+                wait::End::Signal(signal) => Exit::Signal(signal),
+            };
+            match self.supervisor.by_pid(pid) {
+                Some(id) => {
+                    let _ = signals::send(pid, signals::KILL, true);
+                    self.read_report(pid);
+                    wait::reap(pid);
+                    self.supervisor.event(id, Event::Ended(pid, exit), self.now);
+                    self.strays.look_soon(self.now.at);
+                }
+                None => {
+                    wait::reap(pid);
+                    let (pid_text, how) = (pid.to_string(), words::ended(exit));
+                    self.strays.reaped(pid);
+                    let facts = [("pid", pid_text.as_str()), ("end", how.as_str())];
+                    self.log(Level::Info, "reaped a child that is no program's", &facts);
+                }
+            }
+        }
+    }
+
+    /// Children that were launched apart tell what became of them.
+    fn read_reports(&mut self, slots: &Slots) {
+        for (slot, pid) in &slots.reports {
+            if self.poller.ready(*slot).read {
+                self.read_report(*pid);
+            }
+        }
+    }
+
+    fn read_report(&mut self, pid: i32) {
+        let Some(report) = self.reports.remove(&pid) else { return };
+        let id = self.supervisor.by_pid(pid);
+        if let Some(failure) = spawn::failure_in(&report)
+            && let Some(id) = id
+            && let Some(process) = self.supervisor.get(id)
+        {
+            let reason = super::recipe::explain(&failure, process);
+            self.supervisor.exec_failed(id, reason);
+        }
+    }
+
+    /// Begins the shutdown; called again, kills what remains.
+    pub(super) fn shut_down(&mut self, why: &str) {
+        let again = self.supervisor.is_shutting_down();
+        let message = if again {
+            format!("{why}: killing what remains")
+        } else {
+            format!("{why}: stopping everything")
+        };
+        self.log(Level::Info, &message, &[]);
+        if !again {
+            let event = self.daemon_event(crate::protocol::EventName::DaemonStopping, message);
+            self.publish(&event);
+        }
+        self.supervisor.shut_down(self.config.daemon.shutdown_time, self.now);
+    }
+
+    fn tick(&mut self) {
+        if self.supervisor.next_deadline().is_some_and(|at| at <= self.now.at) {
+            self.supervisor.tick(self.now);
+        }
+        if self.strays.due().is_some_and(|at| at <= self.now.at) {
+            self.look_for_strays();
+        }
+        self.tick_clients();
+    }
+
+    /// What clients have sent. New ones are not among them yet.
+    fn hear(&mut self, slots: &Slots) {
+        for (index, slot) in slots.clients.iter().enumerate() {
+            let Ready { read, gone, .. } = self.poller.ready(*slot);
+            if let Some(client) = self.clients.get_mut(index) {
+                if read {
+                    client.receive();
+                } else if gone {
+                    client.lost();
+                }
+            }
+            self.obey(index);
+        }
+    }
+
+    /// Sends what there is to send, and lets go of those who are gone.
+    fn flush(&mut self) {
+        self.clients.iter_mut().for_each(Client::flush);
+        let over: Vec<String> = self
+            .clients
+            .extract_if(.., |client| client.is_over())
+            .filter(Client::is_proved)
+            .map(|client| client.peer)
+            .collect();
+        for peer in over {
+            self.log(Level::Info, "client left", &[("peer", &peer)]);
+        }
+    }
+
+    fn is_finished(&mut self) -> bool {
+        if !self.supervisor.is_shutting_down()
+            || self.supervisor.alive() > 0
+            || self.supervisor.has_effects()
+        {
+            return false;
+        }
+        self.strays_are_gone()
+    }
+
+    /// Whether somebody waits for the daemon's end.
+    pub(super) fn follow_shutdown(&mut self, index: usize) {
+        if let Some(client) = self.clients.get_mut(index) {
+            client.task = Task::Shutdown;
+        }
+    }
+}
+
+/// Where a turn finds what it polled.
+struct Slots {
+    listener: usize,
+    clients: Vec<usize>,
+    /// Of children that were launched apart, with their pids.
+    reports: Vec<(usize, i32)>,
+}

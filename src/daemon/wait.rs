@@ -1,0 +1,136 @@
+//! Clients that wait for processes to get where they were asked to.
+//!
+//! A start or restart is done with RUNNING and has failed with FATAL or EXITED, or when
+//! somebody stopped it meanwhile; where retries are unlimited the first failed start is the
+//! answer, and the trying goes on. A stop is done with STOPPED.
+
+use super::client::{Goal, Task, Waiting};
+use super::{Daemon, words};
+use crate::config::Level;
+use crate::protocol::{Reply, ResultRow};
+use crate::supervisor::{Change, Id, Process, State};
+
+/// The answer for one process.
+struct Verdict {
+    ok: bool,
+    message: String,
+}
+
+impl Daemon {
+    /// A process changed its state: whoever waits for that gets an answer.
+    pub(super) fn told(&mut self, id: Id, change: &Change) {
+        let Some(process) = self.supervisor.get(id) else { return };
+        for client in &mut self.clients {
+            let Task::Wait(waiting) = &client.task else { continue };
+            if !waiting.pending.contains_key(&id) {
+                continue;
+            }
+            if let Some(verdict) = judge(waiting.goal, process, change) {
+                client.answer(id, verdict);
+            }
+        }
+    }
+
+    /// A process has gone for good.
+    pub(super) fn gone(&mut self, id: Id) {
+        for client in &mut self.clients {
+            let Task::Wait(waiting) = &client.task else { continue };
+            let ok = waiting.goal == Goal::Stop;
+            let message = "removed from the configuration".to_owned();
+            client.answer(id, Verdict { ok, message });
+        }
+    }
+
+    /// What is due for clients: hellos that did not come, waits that end.
+    pub(super) fn tick_clients(&mut self) {
+        let mut silent = Vec::new();
+        for client in &mut self.clients {
+            if client.deadline().is_none_or(|at| at > self.now.at) {
+                continue;
+            }
+            if !client.is_proved() {
+                client.lost();
+                silent.push(client.peer.clone());
+                continue;
+            }
+            client.give_up(|id| {
+                let state = self.supervisor.get(id).map(|process| process.state.name());
+                state.map_or_else(String::new, |state| format!("still {state}"))
+            });
+        }
+        for peer in silent {
+            let facts = [("peer", peer.as_str()), ("reason", "its hello did not come")];
+            self.log(Level::Warning, "client refused", &facts);
+        }
+    }
+}
+
+impl super::client::Client {
+    /// Waits for `waiting`, or is done if nothing is pending.
+    pub(super) fn wait_for(&mut self, waiting: Waiting) {
+        self.task = Task::Wait(waiting);
+        self.finish_wait();
+    }
+
+    fn answer(&mut self, id: Id, verdict: Verdict) {
+        let Task::Wait(waiting) = &mut self.task else { return };
+        let Some(name) = waiting.pending.remove(&id) else { return };
+        waiting.failed |= !verdict.ok;
+        self.send(&Reply::Result(ResultRow { name, ok: verdict.ok, message: verdict.message }));
+        self.finish_wait();
+    }
+
+    fn finish_wait(&mut self) {
+        if let Task::Wait(waiting) = &self.task
+            && waiting.pending.is_empty()
+        {
+            let exit = u8::from(waiting.failed);
+            self.task = Task::None;
+            self.send(&Reply::End(crate::protocol::End { exit, error: None }));
+        }
+    }
+
+    /// Its time is over: says of each that is pending how it is.
+    pub(super) fn give_up(&mut self, how: impl Fn(Id) -> String) {
+        let Task::Wait(waiting) = &self.task else { return };
+        let pending: Vec<Id> = waiting.pending.keys().copied().collect();
+        for id in pending {
+            self.answer(id, Verdict { ok: false, message: how(id) });
+        }
+    }
+}
+
+fn judge(goal: Goal, process: &Process, change: &Change) -> Option<Verdict> {
+    match goal {
+        Goal::Stop => matches!(change.to, State::Stopped)
+            .then(|| Verdict { ok: true, message: "stopped".to_owned() }),
+        Goal::Start | Goal::Restart => judge_start(goal, process, change),
+    }
+}
+
+fn judge_start(goal: Goal, process: &Process, change: &Change) -> Option<Verdict> {
+    let failed = |message: String| Some(Verdict { ok: false, message });
+    let state = change.to.name();
+    match change.to {
+        State::Running { .. } => {
+            let word = if goal == Goal::Restart { "restarted" } else { "started" };
+            Some(Verdict { ok: true, message: word.to_owned() })
+        }
+        State::Fatal { .. } => failed(format!("{state}: {}", words::reason(process))),
+        State::Exited if process.state == State::Exited => {
+            failed(format!("{state}: {}", words::reason(process)))
+        }
+        State::Stopped if process.state == State::Stopped => failed("stopped meanwhile".to_owned()),
+        State::Backoff { retries, .. }
+            if retries > 0 && process.program.policy.startretries.is_none() =>
+        {
+            failed(format!("{state}: {}; it goes on trying", words::reason(process)))
+        }
+        State::Stopped
+        | State::Exited
+        | State::Spawning { .. }
+        | State::Starting { .. }
+        | State::Backoff { .. }
+        | State::Stopping { .. } => None,
+    }
+}
