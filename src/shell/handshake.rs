@@ -1,0 +1,189 @@
+//! The client's side of the hello: the order of its steps keeps the secret safe.
+//!
+//! Nothing is sent before the greeting shows a daemon of our protocol, the secret
+//! is read only then, and nothing of the answer counts before the daemon has
+//! proved in its turn that it knows the secret too.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::failure::{Failure, Kind, cause};
+use super::target::Target;
+use super::text;
+use super::wire::Wire;
+use crate::protocol::PROTOCOL;
+use crate::protocol::hello::{
+    ClientHello, Greeting, Identity, Secret, Side, Welcome, hex, is_nonce,
+};
+use crate::sys::{clock, random, users};
+
+/// The daemon gives a client as long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Who has answered.
+pub(super) struct Peer {
+    /// The daemon's version.
+    pub(super) version: String,
+    /// What it has told of itself, after proving the secret.
+    pub(super) identity: Identity,
+}
+
+/// Goes through the hello with whoever listens at `name`.
+pub(super) fn greet(wire: &mut Wire, name: &str, target: &Target) -> Result<Peer, Failure> {
+    let deadline = clock::now() + PATIENCE;
+    let greeting = match wire.line_by(deadline) {
+        Ok(Some(line)) => read_greeting(&line, name)?,
+        Ok(None) => return Err(stranger(name, "it said nothing for 10 s, so it may also hang")),
+        Err(cause) => return Err(stranger(name, &cause)),
+    };
+    let secret = read_secret(&target.secret_file)?;
+    let nonce = random::nonce().map(|nonce| hex(&nonce)).map_err(|error| {
+        Failure::new(
+            Kind::Failed,
+            format!("cannot get random bytes from the kernel: {}", cause(&error)),
+        )
+    })?;
+    let lost = |cause: String| {
+        Failure::new(Kind::Lost, format!("the hello with the daemon at {name} broke off: {cause}"))
+    };
+    let proof = secret.proof(Side::Client, &greeting.nonce, &nonce);
+    let hello = ClientHello { protocol: PROTOCOL, nonce: nonce.clone(), proof };
+    let mut line = serde_json::to_vec(&hello).map_err(|error| lost(error.to_string()))?;
+    line.push(b'\n');
+    wire.send(&line, deadline).map_err(lost)?;
+    let answer = wire.line_by(deadline).map_err(lost)?;
+    let answer = answer.ok_or_else(|| lost("no answer within 10 s".to_owned()))?;
+    match serde_json::from_str(&answer) {
+        Ok(Welcome::In(identity)) => {
+            if !secret.verify(Side::Server, &greeting.nonce, &nonce, &identity.proof) {
+                return Err(impostor(name, &target.secret_file));
+            }
+            Ok(Peer { version: greeting.taskmaster, identity })
+        }
+        Ok(Welcome::Refused { error }) => Err(refused(name, &error, &target.secret_file)),
+        Err(error) => Err(lost(format!("its answer makes no sense: {error}"))),
+    }
+}
+
+/// A greeting of our protocol. Of another one only the number is looked at: its other
+/// keys may have changed.
+fn read_greeting(line: &str, name: &str) -> Result<Greeting, Failure> {
+    let odd = || stranger(name, &format!("it said {:?}", text::cut(line, 60)));
+    let value: serde_json::Value = serde_json::from_str(line).map_err(|_| odd())?;
+    let version = value.get("taskmaster").and_then(|version| version.as_str()).ok_or_else(odd)?;
+    let protocol = value.get("protocol").and_then(|number| number.as_u64()).ok_or_else(odd)?;
+    if protocol != u64::from(PROTOCOL) {
+        return Err(Failure::new(
+            Kind::OtherVersion,
+            format!(
+                "the daemon at {name} (taskmaster {version}) speaks protocol {protocol}, \
+                 this shell (taskmaster {}) {PROTOCOL}; use the shell that came with the daemon",
+                env!("CARGO_PKG_VERSION")
+            ),
+        ));
+    }
+    let greeting: Greeting = serde_json::from_value(value).map_err(|_| odd())?;
+    if is_nonce(&greeting.nonce) { Ok(greeting) } else { Err(odd()) }
+}
+
+fn read_secret(file: &Path) -> Result<Secret, Failure> {
+    let (why, next) = match std::fs::read(file) {
+        Ok(bytes) => match Secret::from_file(&bytes) {
+            Some(secret) => return Ok(secret),
+            None => ("it is empty".to_owned(), "restore it, or".to_owned()),
+        },
+        Err(error) => {
+            let next = match owner(file) {
+                // Root may read everything: then it is not there.
+                _ if users::is_root() => String::new(),
+                Some((path, user)) if path == file => format!("it is {user}'s: become {user}, or"),
+                Some((path, user)) => {
+                    format!("{} is {user}'s: become {user}, or", path.display())
+                }
+                None => String::new(),
+            };
+            (cause(&error), next)
+        }
+    };
+    let advice = format!("{next} name the daemon's with --secret-file FILE");
+    Err(Failure::new(
+        Kind::Refused,
+        format!("cannot read the secret {}: {why}\n{}", file.display(), advice.trim_start()),
+    ))
+}
+
+/// Whose the file is; where nobody tells, the nearest folder above of which one can.
+fn owner(file: &Path) -> Option<(PathBuf, String)> {
+    use std::os::unix::fs::MetadataExt as _;
+    file.ancestors().filter(|path| path.parent().is_some()).find_map(|path| {
+        let uid = path.metadata().ok()?.uid();
+        let user = users::name_of(uid).unwrap_or_else(|| format!("user {uid}"));
+        Some((path.to_owned(), user))
+    })
+}
+
+fn stranger(name: &str, cause: &str) -> Failure {
+    Failure::new(
+        Kind::Stranger,
+        format!(
+            "what listens at {name} does not greet as a taskmaster daemon: {cause}\n\
+             name the daemon's address with -s HOST:PORT, or in daemon.listen"
+        ),
+    )
+}
+
+fn refused(name: &str, error: &str, secret: &Path) -> Failure {
+    Failure::new(
+        Kind::Refused,
+        format!(
+            "the daemon at {name} refuses this shell: {}\n\
+             the secret came from {}; --secret-file FILE names another",
+            text::clean_line(error),
+            secret.display()
+        ),
+    )
+}
+
+fn impostor(name: &str, secret: &Path) -> Failure {
+    Failure::new(
+        Kind::Refused,
+        format!(
+            "what listens at {name} does not know the secret in {}: it is not your daemon\n\
+             the secret was not told; find out who listens there, as with: ss -ltnp",
+            secret.display()
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_greeting_of_our_protocol_is_one() {
+        let nonce = "0".repeat(64);
+        let greeting = format!(r#"{{"taskmaster":"1","protocol":{PROTOCOL},"nonce":"{nonce}"}}"#);
+        assert_eq!(read_greeting(&greeting, "x").unwrap().nonce, nonce);
+        for (line, kind) in [
+            ("SSH-2.0-OpenSSH_9.2", Kind::Stranger),
+            ("{}", Kind::Stranger),
+            (r#"{"taskmaster":"1","protocol":1,"nonce":"short"}"#, Kind::Stranger),
+            (r#"{"taskmaster":"9","protocol":9,"salt":""}"#, Kind::OtherVersion),
+        ] {
+            assert_eq!(read_greeting(line, "x").unwrap_err().kind, kind, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_missing_secret_names_the_file_and_the_option() {
+        let folder = tempfile::tempdir().unwrap();
+        let failure = read_secret(&folder.path().join("secret")).unwrap_err();
+        assert_eq!(failure.kind, Kind::Refused);
+        assert!(
+            failure.message.contains("/secret: No such file or directory"),
+            "{}",
+            failure.message
+        );
+        assert!(failure.message.contains("--secret-file"), "{}", failure.message);
+    }
+}

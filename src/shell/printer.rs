@@ -1,0 +1,185 @@
+//! Replies → what a person or a script sees.
+//!
+//! Results go to standard output, complaints to standard error. Nothing of the
+//! daemon's is printed before control characters have been made visible.
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal as _, Write as _};
+
+use super::failure::{Failure, complain};
+use super::paint::{Colour, Paint};
+use super::text::{clean, clean_line};
+use super::{events, table};
+use crate::protocol::{End, PidRow, PlanRow, ProblemRow, Reply, Request, ResultRow, Row};
+use crate::sys::term;
+
+/// How standard output and standard error want to be written to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Printer {
+    terminal: bool,
+    /// For standard output.
+    pub(super) paint: Paint,
+    error_terminal: bool,
+    error_paint: Paint,
+}
+
+impl Printer {
+    /// Looks at standard output, standard error and the environment.
+    pub(super) fn new(env: &BTreeMap<String, String>) -> Self {
+        let terminal = io::stdout().is_terminal();
+        let error_terminal = io::stderr().is_terminal();
+        Self {
+            terminal,
+            paint: Paint::new(terminal, env),
+            error_terminal,
+            error_paint: Paint::new(error_terminal, env),
+        }
+    }
+
+    /// Writes text to standard output, at once.
+    pub(super) fn print(&self, text: &str) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())
+            .and_then(|()| out.flush())
+            .map_err(|error| Failure::output(&error))
+    }
+
+    /// The width to keep within; none: any.
+    fn columns(&self) -> Option<usize> {
+        self.terminal.then(|| term::size().0)
+    }
+
+    fn problem(&self, problem: &ProblemRow) {
+        // A problem begins with its place, so that editors can jump there.
+        let mut text = clean(&problem.message).into_owned() + "\n";
+        if problem.warning {
+            text = format!("{}: {text}", self.error_paint.paint(Colour::Yellow, "warning"));
+        }
+        if let Some(excerpt) = problem.excerpt.as_ref().filter(|_| self.error_terminal) {
+            text += clean(excerpt).trim_end();
+            text.push('\n');
+        }
+        // Where standard error cannot be written to, there is nobody to tell.
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// The form that the replies to one request are printed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// For people.
+    Plain,
+    /// For scripts: one array of all rows.
+    Array,
+    /// For scripts: an object a line.
+    Objects,
+}
+
+/// Prints the replies to one request. Rows of the table are kept until all are there,
+/// as each may widen it.
+pub(super) struct Answer {
+    printer: Printer,
+    form: Form,
+    /// A table is due, be it an empty one.
+    table: bool,
+    rows: Vec<Row>,
+}
+
+impl Answer {
+    /// The answer to this request.
+    pub(super) fn to(request: &Request, printer: Printer) -> Self {
+        let form = match request {
+            Request::Status { json: true, .. } => Form::Array,
+            Request::Events { json: true } => Form::Objects,
+            _ => Form::Plain,
+        };
+        let table = matches!(request, Request::Status { .. });
+        Self { printer, form, table, rows: Vec::new() }
+    }
+
+    /// Prints the next reply, and hands back the last.
+    pub(super) fn take(&mut self, reply: Reply) -> Result<Option<End>, Failure> {
+        match reply {
+            Reply::Status(row) => self.rows.push(row),
+            Reply::Result(row) => self.result(&row)?,
+            Reply::Plan(row) => self.plan(&row)?,
+            Reply::Problem(problem) => self.printer.problem(&problem),
+            Reply::Pid(row) => self.pid(&row)?,
+            Reply::Event(event) if self.form == Form::Objects => {
+                self.printer.print(&(json(&event)? + "\n"))?;
+            }
+            Reply::Event(event) => self.printer.print(&events::line(&event, self.printer.paint))?,
+            Reply::Text(text) if self.form == Form::Plain => {
+                if !self.rows.is_empty() {
+                    self.table()?;
+                }
+                self.printer.print(&format!("{}\n", clean(&text)))?;
+            }
+            // Words have no place in JSON.
+            Reply::Text(_) => {}
+            Reply::End(end) => {
+                self.end(&end)?;
+                return Ok(Some(end));
+            }
+        }
+        Ok(None)
+    }
+
+    fn result(&self, row: &ResultRow) -> Result<(), Failure> {
+        let line = format!("{}: {}", clean_line(&row.name), clean_line(&row.message));
+        let colour = if row.ok { Colour::Plain } else { Colour::Red };
+        self.printer.print(&(self.printer.paint.paint(colour, &line) + "\n"))
+    }
+
+    fn plan(&self, row: &PlanRow) -> Result<(), Failure> {
+        let name = row.name.as_deref().unwrap_or("taskmaster");
+        self.printer.print(&format!("{}: {}\n", clean_line(name), clean_line(&row.action)))
+    }
+
+    fn pid(&self, row: &PidRow) -> Result<(), Failure> {
+        match row.pid {
+            Some(pid) => self.printer.print(&format!("{pid}\n")),
+            None => {
+                let name = row.name.as_deref().unwrap_or("taskmaster");
+                complain(format_args!("{}: not running", clean_line(name)));
+                Ok(())
+            }
+        }
+    }
+
+    fn end(&mut self, end: &End) -> Result<(), Failure> {
+        // A request that was refused as a whole has no table, not an empty one.
+        let due = !self.rows.is_empty() || (self.table && end.error.is_none());
+        if due {
+            self.table()?;
+        }
+        if let Some(error) = &end.error {
+            complain(error);
+        }
+        Ok(())
+    }
+
+    /// Prints the rows that have come.
+    fn table(&mut self) -> Result<(), Failure> {
+        let rows = std::mem::take(&mut self.rows);
+        self.table = false;
+        let text = match self.form {
+            Form::Array => array(&rows)?,
+            _ => table::status(&rows, self.printer.paint, self.printer.columns()),
+        };
+        self.printer.print(&text)
+    }
+}
+
+/// One array, a row a line.
+fn array(rows: &[Row]) -> Result<String, Failure> {
+    let lines = rows.iter().map(json).collect::<Result<Vec<_>, _>>()?;
+    Ok(match lines.as_slice() {
+        [] => "[]\n".to_owned(),
+        lines => format!("[\n{}\n]\n", lines.join(",\n")),
+    })
+}
+
+fn json<T: serde::Serialize>(row: &T) -> Result<String, Failure> {
+    serde_json::to_string(row).map_err(|error| Failure::output(&error.into()))
+}

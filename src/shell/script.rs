@@ -1,0 +1,127 @@
+//! Commands on a standard input that is no terminal, one a line.
+
+use std::io::Read as _;
+
+use super::connection::Connection;
+use super::exchange::{Asked, perform, understand};
+use super::failure::{Failure, Kind, cause};
+use super::printer::Printer;
+use super::target::Target;
+use crate::protocol::{LINE_LIMIT, LineError, Lines};
+
+/// Runs them all. The exit status is that of the last that failed, 0 if none did.
+pub(super) fn run(
+    target: &Target,
+    connection: Connection,
+    printer: Printer,
+) -> Result<u8, Failure> {
+    let mut script = Script { target, connection: Some(connection), printer, status: 0 };
+    let mut lines = Lines::new(LINE_LIMIT);
+    let mut bytes = [0; 4096];
+    let mut input = std::io::stdin().lock();
+    loop {
+        while let Some(line) = lines.next_line() {
+            if script.line(line)? == Go::Out {
+                return Ok(script.status);
+            }
+        }
+        match input.read(&mut bytes) {
+            Ok(0) => break,
+            Ok(count) => lines.push(bytes.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                let why = format!("cannot read commands from standard input: {}", cause(&error));
+                return Err(Failure::new(Kind::Failed, why));
+            }
+        }
+    }
+    if lines.len() > 0 {
+        // The last line may lack its newline.
+        lines.push(b"\n");
+        if let Some(line) = lines.next_line() {
+            script.line(line)?;
+        }
+    }
+    Ok(script.status)
+}
+
+/// Whether to go on.
+#[derive(PartialEq, Eq)]
+enum Go {
+    On,
+    Out,
+}
+
+struct Script<'a> {
+    target: &'a Target,
+    /// None after it was lost: the next command tries again.
+    connection: Option<Connection>,
+    printer: Printer,
+    status: u8,
+}
+
+impl Script<'_> {
+    fn line(&mut self, line: Result<String, LineError>) -> Result<Go, Failure> {
+        let line = match line {
+            Ok(line) => line,
+            Err(LineError::NotUtf8) => {
+                return self
+                    .settle(Err(Failure::new(Kind::Usage, "a line that is not UTF-8: left out")));
+            }
+            // Where it ends is unknown, and so is where the next begins.
+            Err(LineError::TooLong) => {
+                let why = format!("a line of more than {LINE_LIMIT} bytes: stopping there");
+                return Err(Failure::new(Kind::Usage, why));
+            }
+        };
+        if line.trim().is_empty() || line.trim_start().starts_with('#') {
+            return Ok(Go::On);
+        }
+        let result = self.command(&line);
+        self.settle(result)
+    }
+
+    fn settle(&mut self, result: Result<Option<u8>, Failure>) -> Result<Go, Failure> {
+        match result {
+            Ok(None) => return Ok(Go::Out),
+            Ok(Some(0)) => {}
+            Ok(Some(status)) => self.status = status,
+            Err(failure) if failure.kind == Kind::Unheard => return Err(failure),
+            Err(failure) => {
+                failure.report();
+                self.status = failure.kind.status();
+                if failure.kind == Kind::Lost {
+                    self.connection = None;
+                }
+            }
+        }
+        Ok(Go::On)
+    }
+
+    /// The exit status of one command; none: it was to leave.
+    fn command(&mut self, line: &str) -> Result<Option<u8>, Failure> {
+        let words = split(line)?;
+        match understand(&words)? {
+            Asked::Nothing => Ok(Some(0)),
+            Asked::Leave => Ok(None),
+            Asked::Told(text) => self.printer.print(&text).map(|()| Some(0)),
+            Asked::Daemon(request) => {
+                let connection = match &mut self.connection {
+                    Some(connection) => connection,
+                    none => none.insert(self.target.connect()?),
+                };
+                perform(connection, &words, &request, self.printer, None).map(Some)
+            }
+        }
+    }
+}
+
+/// The words of a line, as a POSIX shell splits it.
+pub(super) fn split(line: &str) -> Result<Vec<String>, Failure> {
+    shell_words::split(line).map_err(|_| {
+        Failure::new(
+            Kind::Usage,
+            "a quote is opened and not closed; a \\ before it makes it an ordinary character",
+        )
+    })
+}
