@@ -1,0 +1,462 @@
+//! What every test stands on: a folder, a daemon in it, and ways to ask for facts.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use hmac::{Hmac, Mac};
+use serde_json::{Value, json};
+
+/// How long a fact may take to come true before the test fails. Generous: it is never waited
+/// out by a test that passes.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A folder with a configuration, and perhaps a daemon.
+pub struct Bench {
+    folder: tempfile::TempDir,
+    daemon: Option<Child>,
+}
+
+/// What a command printed, and its exit status.
+#[derive(Debug)]
+pub struct Said {
+    pub status: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        let status = output.status.code().unwrap_or(-1);
+        Self { status, out: text(&output.stdout), err: text(&output.stderr) }
+    }
+}
+
+/// The binary that is tested.
+pub fn taskmaster() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_taskmaster"));
+    // Nothing of whoever runs the tests gets in.
+    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
+    command.stdin(Stdio::null());
+    command
+}
+
+impl Bench {
+    /// A folder with this under `programs:`, and no daemon yet.
+    pub fn new(programs: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // So that a test that drops privileges can reach what is in it.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let bench = Self { folder, daemon: None };
+        bench.configure(programs);
+        bench
+    }
+
+    /// The same with a daemon, whose autostart programs have been launched.
+    pub fn up(programs: &str) -> Self {
+        let mut bench = Self::new(programs);
+        bench.start();
+        bench
+    }
+
+    /// Where everything of this test lies.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file there.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// The text of a file there; nothing if there is none.
+    pub fn read(&self, name: &str) -> String {
+        fs::read(self.path(name))
+            .map(|b| String::from_utf8_lossy(&b).into_owned())
+            .unwrap_or_default()
+    }
+
+    /// Rewrites the configuration with this under `programs:`.
+    pub fn configure(&self, programs: &str) {
+        let daemon = "daemon: {listen: '127.0.0.1:0', state_dir: state}\n";
+        let indented: String = programs.lines().map(|line| format!("  {line}\n")).collect();
+        self.write("taskmaster.yaml", &format!("{daemon}programs:\n{indented}"));
+    }
+
+    /// The same with further keys of `daemon:`, each ended by a comma.
+    pub fn configure_daemon(&self, keys: &str, programs: &str) {
+        let daemon = format!("daemon: {{{keys} listen: '127.0.0.1:0', state_dir: state}}\n");
+        let indented: String = programs.lines().map(|line| format!("  {line}\n")).collect();
+        self.write("taskmaster.yaml", &format!("{daemon}programs:\n{indented}"));
+    }
+
+    /// The daemon, to be run in this folder.
+    pub fn daemon_command(&self) -> Command {
+        let mut command = taskmaster();
+        command.current_dir(self.folder.path()).args(["daemon", "-c", "taskmaster.yaml"]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        // A group of its own: a signal to the tests' group is not meant for it.
+        command.process_group(0);
+        command
+    }
+
+    /// The daemon, started by way of another command that executes its last arguments.
+    pub fn daemon_through(&self, words: &[&str]) -> Command {
+        let daemon = self.daemon_command();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg(daemon.get_program()).args(daemon.get_args());
+        command.current_dir(self.folder.path());
+        for (key, value) in daemon.get_envs() {
+            command.env(key, value.unwrap());
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.process_group(0);
+        command
+    }
+
+    /// Starts the daemon in the foreground, and waits until it answers.
+    pub fn start(&mut self) {
+        let command = self.daemon_command();
+        self.start_as(command);
+    }
+
+    /// Starts this daemon, and waits until it answers.
+    pub fn start_as(&mut self, mut command: Command) {
+        assert!(self.daemon.is_none(), "there is one already");
+        self.daemon = Some(command.spawn().unwrap());
+        self.until("the daemon answers", |bench| bench.ctl("version").status == 0);
+    }
+
+    /// The daemon's process id.
+    pub fn pid(&self) -> i32 {
+        self.daemon.as_ref().unwrap().id() as i32
+    }
+
+    /// Waits until the daemon has ended, and tells its exit status.
+    pub fn ended(&mut self) -> i32 {
+        let mut daemon = self.daemon.take().unwrap();
+        let mut status = None;
+        until("the daemon ends", || {
+            status = daemon.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap().code().unwrap_or(-1)
+    }
+
+    /// Stops the daemon in order; it must succeed.
+    pub fn stop(&mut self) {
+        assert_eq!(self.ctl("shutdown").status, 0);
+        assert_eq!(self.ended(), 0);
+    }
+
+    /// One command of the shell, split at spaces.
+    pub fn ctl(&self, command: &str) -> Said {
+        self.ctl_words(&command.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// One command of the shell.
+    pub fn ctl_words(&self, words: &[&str]) -> Said {
+        let mut command = taskmaster();
+        command
+            .current_dir(self.folder.path())
+            .args(["shell", "-c", "taskmaster.yaml"])
+            .args(words);
+        command.output().unwrap().into()
+    }
+
+    /// `check` on this folder's configuration.
+    pub fn check(&self) -> Said {
+        let mut command = taskmaster();
+        command.current_dir(self.folder.path()).args(["check", "-c", "taskmaster.yaml"]);
+        command.output().unwrap().into()
+    }
+
+    /// The rows of `status --json`.
+    pub fn rows(&self) -> Vec<Value> {
+        let said = self.ctl("status --json");
+        assert!([0, 3].contains(&said.status), "{said:?}");
+        serde_json::from_str(&said.out).unwrap()
+    }
+
+    /// The row of one process; null if there is none.
+    pub fn row(&self, name: &str) -> Value {
+        self.rows().into_iter().find(|row| row["name"] == name).unwrap_or(Value::Null)
+    }
+
+    /// Its state.
+    pub fn state(&self, name: &str) -> String {
+        self.row(name)["state"].as_str().unwrap_or("none").to_owned()
+    }
+
+    /// Its pid; it must be up.
+    pub fn pid_of(&self, name: &str) -> i32 {
+        let row = self.row(name);
+        row["pid"].as_i64().unwrap_or_else(|| panic!("{name} is not up: {row}")) as i32
+    }
+
+    /// Whether it is up with another pid than this one.
+    pub fn has_new_pid(&self, name: &str, old: i32) -> bool {
+        self.row(name)["pid"].as_i64().is_some_and(|pid| pid != i64::from(old))
+    }
+
+    /// Waits until a process is in this state.
+    pub fn until_state(&self, name: &str, state: &str) {
+        self.until(&format!("{name} is {state}"), |bench| bench.state(name) == state);
+    }
+
+    /// Waits until this is so.
+    pub fn until(&self, what: &str, mut fact: impl FnMut(&Self) -> bool) {
+        let end = now() + PATIENCE;
+        while !fact(self) {
+            if now() > end {
+                panic!("{what}: never came true\n{}\n{}", self.ctl("status").out, self.log());
+            }
+            pause();
+        }
+    }
+
+    /// The event log.
+    pub fn log(&self) -> String {
+        self.read("state/taskmaster.log")
+    }
+
+    /// A connection that has proved the secret.
+    pub fn client(&self) -> Wire {
+        let mut wire = self.stranger();
+        wire.hello(self.read("state/secret").trim());
+        wire
+    }
+
+    /// A connection that is told every event from now on.
+    pub fn follower(&self) -> Wire {
+        let mut wire = self.client();
+        wire.send("events");
+        // What is asked after that is answered after that.
+        self.client().ask("version");
+        wire
+    }
+
+    /// The number that a program writes to this file, once it has.
+    pub fn number(&self, name: &str) -> i32 {
+        let mut number = None;
+        self.until(&format!("a number is in {name}"), |bench| {
+            number = bench.read(name).strip_suffix('\n').and_then(|text| text.parse().ok());
+            number.is_some()
+        });
+        number.unwrap()
+    }
+
+    /// A connection that has been greeted, and has said nothing.
+    pub fn stranger(&self) -> Wire {
+        Wire::connect(self.read("state/address").trim())
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let Some(mut daemon) = self.daemon.take() else { return };
+        // Twice: the second one kills what does not stop in time. The daemon takes all its
+        // descendants with it.
+        for _ in 0..2 {
+            signal(daemon.id() as i32, libc::SIGTERM);
+            let end = now() + Duration::from_secs(5);
+            while now() < end {
+                if daemon.try_wait().unwrap().is_some() {
+                    return;
+                }
+                pause();
+            }
+        }
+        let _ = daemon.kill();
+        let _ = daemon.wait();
+    }
+}
+
+/// A client of the protocol's, made of nothing but a socket.
+pub struct Wire {
+    pub stream: TcpStream,
+    lines: BufReader<TcpStream>,
+    pub greeting: Value,
+}
+
+impl Wire {
+    /// Connects and hears the greeting.
+    pub fn connect(address: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let lines = BufReader::new(stream.try_clone().unwrap());
+        let mut wire = Self { stream, lines, greeting: Value::Null };
+        wire.greeting = wire.line().expect("a greeting");
+        wire
+    }
+
+    /// Proves the secret, and checks the server's proof.
+    pub fn hello(&mut self, secret: &str) -> Value {
+        let theirs = self.greeting["nonce"].as_str().unwrap().to_owned();
+        let ours = "00112233".repeat(8);
+        let proof = hmac(secret, &format!("client:{theirs}:{ours}"));
+        self.send(&json!({"protocol": 1, "nonce": ours, "proof": proof}).to_string());
+        let welcome = self.line().expect("a welcome");
+        assert_eq!(welcome["proof"], hmac(secret, &format!("server:{theirs}:{ours}")), "{welcome}");
+        welcome
+    }
+
+    /// Sends a line.
+    pub fn send(&mut self, line: &str) {
+        self.stream.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    /// The next line; none at the end of the connection.
+    pub fn line(&mut self) -> Option<Value> {
+        let mut line = String::new();
+        match self.lines.read_line(&mut line) {
+            Ok(0) => None,
+            Ok(_) => Some(serde_json::from_str(&line).unwrap_or_else(|e| panic!("{line}: {e}"))),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => None,
+            Err(error) => panic!("reading: {error}"),
+        }
+    }
+
+    /// The replies up to the end of the answer.
+    pub fn answer(&mut self) -> Vec<Value> {
+        let mut replies = Vec::new();
+        loop {
+            let reply = self.line().expect("the connection ended within an answer");
+            let is_end = reply.get("end").is_some();
+            replies.push(reply);
+            if is_end {
+                return replies;
+            }
+        }
+    }
+
+    /// Sends a request and hears its answer.
+    pub fn ask(&mut self, line: &str) -> Vec<Value> {
+        self.send(line);
+        self.answer()
+    }
+
+    /// The next event that concerns this process.
+    pub fn event_of(&mut self, name: &str) -> Value {
+        loop {
+            let reply = self.line().expect("the connection ended while following");
+            if reply["event"]["name"] == name {
+                return reply["event"].clone();
+            }
+        }
+    }
+
+    /// Reads events until one is of this kind and name.
+    pub fn until_event(&mut self, event: &str, name: &str) -> Value {
+        loop {
+            let reply = self.line().expect("the connection ended while following");
+            if reply["event"]["event"] == event && reply["event"]["name"] == name {
+                return reply["event"].clone();
+            }
+        }
+    }
+}
+
+/// HMAC-SHA256 in hexadecimal.
+pub fn hmac(secret: &str, text: &str) -> String {
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(text.as_bytes());
+    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Waits until this is so.
+pub fn until(what: &str, mut fact: impl FnMut() -> bool) {
+    let end = now() + PATIENCE;
+    while !fact() {
+        assert!(now() < end, "{what}: never came true");
+        pause();
+    }
+}
+
+/// Whether a process exists and has not ended.
+pub fn lives(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+/// Sends a signal to a process that this test, or its daemon, has started.
+pub fn signal(pid: i32, signal: i32) {
+    assert!(pid > 1);
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(pid),
+        nix::sys::signal::Signal::try_from(signal).unwrap(),
+    )
+    .unwrap();
+}
+
+/// The same by number, for those without a name.
+pub fn signal_number(pid: i32, number: i32) {
+    assert!(pid > 1);
+    let words = ["-c", &format!("kill -{number} {pid}")];
+    assert!(Command::new("sh").args(words).status().unwrap().success());
+}
+
+/// Runs a command to its end, and kills it if it has none.
+pub fn finished(mut command: Command) -> Said {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let end = now() + PATIENCE;
+    while child.try_wait().unwrap().is_none() {
+        if now() > end {
+            let _ = child.kill();
+            panic!("it goes on: {:?}", Said::from(child.wait_with_output().unwrap()));
+        }
+        pause();
+    }
+    child.wait_with_output().unwrap().into()
+}
+
+/// The value of this line of /proc/PID/status.
+pub fn status_of(pid: i32, key: &str) -> String {
+    let status = proc(pid, "status");
+    let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+    line.unwrap_or_else(|| panic!("no {key} of {pid}: {status}")).trim().to_owned()
+}
+
+/// The file of this name below /proc/PID.
+pub fn proc(pid: i32, name: &str) -> String {
+    let bytes = fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The children of a process.
+pub fn children(pid: i32) -> Vec<i32> {
+    proc(pid, &format!("task/{pid}/children"))
+        .split_whitespace()
+        .map(|pid| pid.parse().unwrap())
+        .collect()
+}
+
+/// Whether the tests run as root.
+pub fn is_root() -> bool {
+    nix::unistd::Uid::effective().is_root()
+}
+
+/// Between two looks at a fact.
+#[allow(clippy::disallowed_methods)] // looking again is not waiting for time
+fn pause() {
+    std::thread::sleep(Duration::from_millis(10));
+}
+
+#[allow(clippy::disallowed_methods)] // patience is measured here only
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Whether a path exists.
+pub fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}

@@ -1,0 +1,133 @@
+//! The event log: where it goes, what a line looks like, rotation.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::bench::Bench;
+
+const SLEEPER: &str = "a: {cmd: sleep 1000, starttime: 0}";
+
+fn with_log(log: &str) -> Bench {
+    let mut bench = Bench::new("");
+    bench.configure_daemon(&format!("log: {{{log}}},"), SLEEPER);
+    bench.start();
+    bench
+}
+
+#[test]
+fn it_names_the_file_it_runs_on_first() {
+    let bench = Bench::up(SLEEPER);
+    let log = bench.log();
+    let first = log.lines().next().unwrap();
+    let file = bench.path("taskmaster.yaml");
+    assert!(first.contains(&format!("config={}", file.display())), "{first}");
+    assert!(first.contains(&format!("pid={}", bench.pid())), "{first}");
+}
+
+#[test]
+fn a_line_has_a_time_a_level_and_the_facts() {
+    let bench = Bench::up(SLEEPER);
+    bench.ctl("stop a");
+    let log = bench.log();
+    let stopped = log.lines().find(|line| line.contains("stopped name=a")).unwrap();
+    let shape: String =
+        stopped.chars().take(23).map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    assert_eq!(shape, "0000-00-00T00:00:00.000");
+    assert!(
+        stopped.contains(" info ") && stopped.contains("reason=\"killed by TERM\""),
+        "{stopped}"
+    );
+}
+
+#[test]
+fn json_is_an_object_a_line() {
+    let bench = with_log("format: json");
+    bench.ctl("stop a");
+    let lines: Vec<Value> =
+        bench.log().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().all(|l| l["time"].is_string() && l["level"].is_string()), "{lines:?}");
+    let stopped = lines.iter().find(|l| l["message"] == "stopped").unwrap();
+    assert_eq!((&stopped["name"], &stopped["level"]), (&"a".into(), &"info".into()));
+}
+
+#[test]
+fn what_matters_less_than_its_level_is_left_out() {
+    let mut bench = Bench::new("");
+    let dies = "b: {cmd: 'false', startretries: 0}";
+    bench.configure_daemon("log: {level: warning},", &format!("{SLEEPER}\n{dies}"));
+    bench.start();
+    bench.until_state("b", "FATAL");
+    let log = bench.log();
+    assert!(!log.contains("name=a") && !log.contains(" info "), "{log}");
+    assert!(log.contains("error") && log.contains("fatal name=b"), "{log}");
+}
+
+#[test]
+fn it_is_rotated_and_only_so_many_are_kept() {
+    let bench = with_log("max_bytes: 4KB, keep: 2");
+    let size = |name: &str| fs::metadata(bench.path(name)).map_or(0, |about| about.len());
+    let (log, first, second) =
+        ("state/taskmaster.log", "state/taskmaster.log.1", "state/taskmaster.log.2");
+    let mut client = bench.client();
+    bench.until("two old ones are there", |_| {
+        client.ask("restart a");
+        size(second) > 0
+    });
+    // The number of the newest line is the same for all: so many more rotations.
+    let newest = bench.read(first);
+    bench.until("it goes round", |bench| {
+        client.ask("restart a");
+        bench.read(second) == newest
+    });
+    for name in [log, first, second] {
+        assert!(size(name) < 4096 + 4000, "{name}: {}", size(name));
+    }
+    assert!(!bench.path("state/taskmaster.log.3").exists());
+    // What is left is one piece: no line is cut or lost between two files.
+    let text = bench.read(second) + &bench.read(first) + &bench.read(log);
+    let words: Vec<&str> =
+        text.lines().filter_map(|line| line.split_once(" name=a")?.0.rsplit(' ').next()).collect();
+    assert!(words.len() > 30, "{text}");
+    let cycle = ["starting", "running", "stopping", "stopped"];
+    let offset = cycle.iter().position(|word| *word == words[0]).unwrap();
+    for (n, word) in words.iter().enumerate() {
+        assert_eq!(*word, cycle[(n + offset) % 4], "line {n} of\n{text}");
+    }
+}
+
+#[test]
+fn in_the_foreground_the_same_lines_go_to_stderr() {
+    let mut bench = Bench::new(SLEEPER);
+    let mut command = bench.daemon_command();
+    command.stderr(fs::File::create(bench.path("stderr")).unwrap());
+    bench.start_as(command);
+    bench.ctl("stop a");
+    bench.stop();
+    assert_eq!(bench.read("stderr"), bench.log());
+    assert!(bench.log().contains("stopped name=a"));
+}
+
+#[test]
+fn it_can_go_to_stderr_alone() {
+    let mut bench = Bench::new("");
+    bench.configure_daemon("log: {file: stderr},", SLEEPER);
+    let mut command = bench.daemon_command();
+    command.stderr(fs::File::create(bench.path("stderr")).unwrap());
+    bench.start_as(command);
+    bench.stop();
+    let stderr = bench.read("stderr");
+    assert_eq!(stderr.matches("daemon started").count(), 1, "{stderr}");
+    assert!(!bench.path("state/taskmaster.log").exists());
+}
+
+#[test]
+fn a_place_where_it_cannot_be_is_named() {
+    let bench = Bench::new("");
+    bench.configure_daemon("log: {file: missing/log},", SLEEPER);
+    let said = crate::bench::finished(bench.daemon_command());
+    assert_eq!(said.status, 1, "{said:?}");
+    assert!(said.err.contains("missing/log: No such file or directory"), "{}", said.err);
+    assert!(said.err.contains("daemon.log"), "{}", said.err);
+    assert!(!bench.path("state/address").exists(), "nobody listens");
+}

@@ -1,0 +1,134 @@
+//! Who a process is: user, group, and whose its files are. Only root can start as others.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+
+use nix::unistd::{Group, User};
+
+use crate::bench::{Bench, is_root, status_of};
+
+fn user(name: &str) -> (u32, u32) {
+    let user = User::from_name(name).unwrap().unwrap();
+    (user.uid.as_raw(), user.gid.as_raw())
+}
+
+fn group(name: &str) -> u32 {
+    Group::from_name(name).unwrap().unwrap().gid.as_raw()
+}
+
+/// Real, effective, saved and file system id, all the same.
+fn four(id: u32) -> String {
+    format!("{id}\t{id}\t{id}\t{id}")
+}
+
+/// The supplementary groups, sorted.
+fn groups(pid: i32) -> Vec<u32> {
+    let line = status_of(pid, "Groups");
+    let mut groups: Vec<u32> = line.split_whitespace().map(|gid| gid.parse().unwrap()).collect();
+    groups.sort_unstable();
+    groups
+}
+
+#[test]
+fn a_user_brings_its_groups_and_nothing_of_roots() {
+    if !is_root() {
+        return;
+    }
+    let bench = Bench::up("a: {cmd: sleep 1000, starttime: 0, user: games}");
+    bench.until_state("a", "RUNNING");
+    let pid = bench.pid_of("a");
+    let (uid, gid) = user("games");
+    assert_eq!((status_of(pid, "Uid"), status_of(pid, "Gid")), (four(uid), four(gid)));
+    let id = Command::new("id").args(["-G", "games"]).output().unwrap().stdout;
+    let id = String::from_utf8(id).unwrap();
+    let mut expected: Vec<u32> = id.split_whitespace().map(|gid| gid.parse().unwrap()).collect();
+    expected.sort_unstable();
+    assert_eq!(groups(pid), expected);
+    assert_eq!(status_of(pid, "CapEff"), "0000000000000000");
+}
+
+#[test]
+fn users_and_groups_may_be_numbers() {
+    if !is_root() {
+        return;
+    }
+    let (uid, gid) = user("games");
+    let bench = Bench::up(&format!(
+        "known: {{cmd: sleep 1000, starttime: 0, user: {uid}, group: daemon}}\n\
+         unknown: {{cmd: sleep 1000, starttime: 0, user: 54321, group: 54322}}\n\
+         alone: {{cmd: sleep 1000, starttime: 0, user: 54321, startretries: 0}}\n\
+         group: {{cmd: sleep 1000, starttime: 0, group: {gid}}}"
+    ));
+    for name in ["known", "unknown", "group"] {
+        bench.until_state(name, "RUNNING");
+    }
+    let ids = |name: &str| {
+        let pid = bench.pid_of(name);
+        (status_of(pid, "Uid"), status_of(pid, "Gid"))
+    };
+    assert_eq!(ids("known"), (four(uid), four(group("daemon"))));
+    assert_eq!(ids("unknown"), (four(54321), four(54322)));
+    assert_eq!(groups(bench.pid_of("unknown")), [54322]);
+    assert_eq!(ids("group"), (four(0), four(gid)));
+    bench.until_state("alone", "FATAL");
+    let why = bench.row("alone")["description"].as_str().unwrap().to_owned();
+    assert!(why.contains("54321 has no entry in the user database"), "{why}");
+}
+
+#[test]
+fn a_log_belongs_to_the_programs_user_and_group() {
+    if !is_root() {
+        return;
+    }
+    let bench = Bench::up(
+        "a: {cmd: [sh, -c, 'echo hello > /dev/stdout; exec sleep 1000'], starttime: 0, \
+             user: games, group: daemon, stdout: out.txt}\n\
+         b: {cmd: [sh, -c, 'echo hello; exec sleep 1000'], starttime: 0, user: games}",
+    );
+    let owners = (user("games").0, group("daemon"));
+    bench.until("it can open its own output", |bench| bench.read("out.txt") == "hello\n");
+    let about = fs::metadata(bench.path("out.txt")).unwrap();
+    assert_eq!((about.uid(), about.gid()), owners);
+    bench.until("b has spoken", |bench| bench.read("state/log/b.stdout.log") == "hello\n");
+    let about = fs::metadata(bench.path("state/log/b.stdout.log")).unwrap();
+    assert_eq!((about.uid(), about.gid()), user("games"));
+}
+
+#[test]
+fn a_folder_that_the_user_may_not_enter_is_a_failed_start() {
+    if !is_root() {
+        return;
+    }
+    let mut bench = Bench::new(
+        "a: {cmd: sleep 1000, user: games, workingdir: '${here}/closed', startretries: 0}",
+    );
+    let closed = bench.path("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    bench.start();
+    bench.until_state("a", "FATAL");
+    let why = bench.row("a")["description"].as_str().unwrap().to_owned();
+    let reason = format!("changing directory to {}: Permission denied, ", closed.display());
+    assert!(why.starts_with(&reason), "{why}");
+}
+
+#[test]
+fn who_is_not_root_can_start_as_itself_alone() {
+    if is_root() {
+        return;
+    }
+    let me = User::from_uid(nix::unistd::Uid::effective()).unwrap().unwrap().name;
+    let bench = Bench::up(&format!(
+        "user: {{cmd: sleep 1000, user: root, startretries: 0}}\n\
+         group: {{cmd: sleep 1000, group: root, startretries: 0}}\n\
+         me: {{cmd: sleep 1000, user: {me}, starttime: 0}}"
+    ));
+    for name in ["user", "group"] {
+        bench.until_state(name, "FATAL");
+        let why = bench.row(name)["description"].as_str().unwrap().to_owned();
+        let reason = format!("becoming {name} root: Operation not permitted, ");
+        assert!(why.starts_with(&reason), "{why}");
+    }
+    bench.until_state("me", "RUNNING");
+}

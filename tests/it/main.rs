@@ -1,0 +1,29 @@
+//! The real binary, as its users meet it.
+//!
+//! Each test has a folder and a daemon of its own on a free port, waits for facts and never
+//! for time, and leaves nothing running.
+// A test fails by a panic, in its helpers too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod bench;
+mod facts;
+
+mod detach;
+mod environment;
+mod event_log;
+mod faults;
+mod group;
+mod hostile;
+mod identity;
+mod launch;
+mod life;
+mod output;
+mod real;
+mod reload;
+mod scale;
+mod shell;
+mod signals;
+mod stop;
+mod told;
+mod trust;
+mod wire;

@@ -1,0 +1,170 @@
+//! Where a program's output goes.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use crate::bench::{Bench, is_root};
+
+/// One program that runs this script once, with these keys.
+fn runs(script: &str, keys: &str) -> Bench {
+    let bench = Bench::new("");
+    bench.write("run.sh", script);
+    bench.configure(&format!("a: {{cmd: sh run.sh, starttime: 0, {keys}}}"));
+    bench
+}
+
+fn link_of(bench: &Bench, fd: u32) -> String {
+    bench.until_state("a", "RUNNING");
+    let link = fs::read_link(format!("/proc/{}/fd/{fd}", bench.pid_of("a"))).unwrap();
+    link.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn unless_told_otherwise_it_goes_to_the_state_folder() {
+    let mut bench = Bench::new("");
+    bench.write("run.sh", "echo out $TASKMASTER_INDEX\necho err >&2\n");
+    bench.configure("web: {cmd: sh run.sh, starttime: 0, numprocs: 2}\none: {cmd: sh run.sh}");
+    bench.start();
+    bench.until_state("web:1", "EXITED");
+    assert_eq!(bench.read("state/log/web:1.stdout.log"), "out 1\n");
+    assert_eq!(bench.read("state/log/web:1.stderr.log"), "err\n");
+    bench.until("one has spoken", |b| b.read("state/log/one.stdout.log").starts_with("out 0\n"));
+}
+
+#[test]
+fn a_file_is_appended_to() {
+    let mut bench = runs("echo $TASKMASTER_PROCESS\n", "stdout: 'sub/out.txt', autostart: false");
+    fs::create_dir(bench.path("sub")).unwrap();
+    bench.write("sub/out.txt", "before\n");
+    bench.start();
+    let mut events = bench.follower();
+    for _ in 0..2 {
+        bench.ctl("start --no-wait a");
+        events.until_event("exited", "a");
+    }
+    assert_eq!(bench.read("sub/out.txt"), "before\na\na\n");
+}
+
+#[test]
+fn stderr_can_go_the_same_way_in_order() {
+    let script = "for n in 1 2 3; do echo out $n; echo err $n >&2; done\n";
+    let mut bench = runs(script, "stdout: out.txt, stderr: stdout");
+    bench.start();
+    bench.until_state("a", "EXITED");
+    assert_eq!(bench.read("out.txt"), "out 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3\n");
+}
+
+#[test]
+fn two_streams_may_name_the_same_file() {
+    let script = "for n in 1 2 3; do echo out $n; echo err $n >&2; done\n";
+    let mut bench = runs(script, "stdout: both.txt, stderr: both.txt");
+    bench.start();
+    bench.until_state("a", "EXITED");
+    assert_eq!(bench.read("both.txt"), "out 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3\n");
+}
+
+#[test]
+fn it_can_be_thrown_away() {
+    for word in ["discard", "null", "none", "/dev/null"] {
+        let mut bench = runs("exec sleep 1000\n", &format!("stdout: {word}, stderr: {word}"));
+        bench.start();
+        assert_eq!(
+            (link_of(&bench, 1), link_of(&bench, 2)),
+            ("/dev/null".into(), "/dev/null".into())
+        );
+        assert!(!bench.path("state/log/a.stdout.log").exists(), "{word}");
+    }
+}
+
+#[test]
+fn it_can_be_the_daemons_own() {
+    let mut bench = runs("echo out\necho err >&2\n", "stdout: inherit, stderr: inherit");
+    let (out, err) = ("daemon.out", "daemon.err");
+    let mut command = bench.daemon_command();
+    command.stdout(fs::File::create(bench.path(out)).unwrap());
+    command.stderr(fs::File::options().append(true).create(true).open(bench.path(err)).unwrap());
+    bench.start_as(command);
+    bench.until_state("a", "EXITED");
+    assert_eq!(bench.read(out), "out\n");
+    assert!(bench.read(err).lines().any(|line| line == "err"), "{}", bench.read(err));
+}
+
+#[test]
+fn stderr_can_follow_an_inherited_stdout() {
+    let mut bench = runs("echo err >&2\n", "stdout: inherit, stderr: stdout");
+    let mut command = bench.daemon_command();
+    command.stdout(fs::File::create(bench.path("daemon.out")).unwrap());
+    bench.start_as(command);
+    bench.until_state("a", "EXITED");
+    assert_eq!(bench.read("daemon.out"), "err\n");
+}
+
+/// How the only start of `a` failed.
+fn failure(bench: &Bench) -> String {
+    bench.until_state("a", "FATAL");
+    let description = bench.row("a")["description"].as_str().unwrap().to_owned();
+    description.replace(&format!("{}", bench.path("").display()), "")
+}
+
+#[test]
+fn a_fifo_that_nobody_reads_is_a_failed_start_and_no_wait() {
+    let mut bench = runs("echo hello\n", "stdout: pipe, startretries: 0");
+    assert!(Command::new("mkfifo").arg(bench.path("pipe")).status().unwrap().success());
+    bench.start();
+    let failure = failure(&bench);
+    assert!(failure.starts_with("opening stdout pipe: No such device or address, "), "{failure}");
+}
+
+#[test]
+fn a_fifo_with_a_reader_takes_it() {
+    let mut bench = runs("echo hello\n", "stdout: pipe");
+    assert!(Command::new("mkfifo").arg(bench.path("pipe")).status().unwrap().success());
+    // Open for both, so that it does not wait for the other side either.
+    let mut pipe = fs::File::options().read(true).write(true).open(bench.path("pipe")).unwrap();
+    bench.start();
+    let mut bytes = [0; 6];
+    std::io::Read::read_exact(&mut pipe, &mut bytes).unwrap();
+    assert_eq!(&bytes, b"hello\n");
+}
+
+#[test]
+fn what_is_no_file_is_a_failed_start() {
+    let cases = [
+        ("stdout: folder", "opening stdout folder: Is a directory, "),
+        ("stderr: missing/err.txt", "opening stderr missing/err.txt: No such file or directory, "),
+        ("stdout: run.sh/x", "opening stdout run.sh/x: Not a directory, "),
+    ];
+    for (keys, reason) in cases {
+        let mut bench = runs("echo hello\n", &format!("{keys}, startretries: 0"));
+        fs::create_dir(bench.path("folder")).unwrap();
+        bench.start();
+        let failure = failure(&bench);
+        assert!(failure.starts_with(reason), "{failure}");
+    }
+}
+
+#[test]
+fn a_link_of_ones_own_is_followed() {
+    let mut bench = runs("echo hello\n", "stdout: link");
+    symlink("aim.txt", bench.path("link")).unwrap();
+    bench.start();
+    bench.until_state("a", "EXITED");
+    assert_eq!(bench.read("aim.txt"), "hello\n");
+}
+
+#[test]
+fn a_link_of_somebody_elses_is_not_followed() {
+    if !is_root() {
+        return;
+    }
+    let mut bench = runs("echo hello\n", "stdout: link, startretries: 0");
+    bench.write("aim.txt", "");
+    symlink("aim.txt", bench.path("link")).unwrap();
+    std::os::unix::fs::lchown(bench.path("link"), Some(54321), None).unwrap();
+    bench.start();
+    let failure = failure(&bench);
+    let reason = "opening stdout link: it is a symbolic link that neither root nor this user owns";
+    assert!(failure.starts_with(reason), "{failure}");
+    assert_eq!(bench.read("aim.txt"), "");
+}

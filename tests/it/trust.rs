@@ -1,0 +1,148 @@
+//! What root trusts and whom it becomes: only root has anything to fear here.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+
+use nix::unistd::User;
+
+use crate::bench::{Bench, finished, is_root, status_of};
+
+const SLEEPER: &str = "a: {cmd: sleep 1000, starttime: 0}";
+
+fn mode(bench: &Bench, name: &str, mode: u32) {
+    fs::set_permissions(bench.path(name), fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// The daemon and `check` both refuse this configuration, and name the way out.
+fn is_refused(bench: &Bench, way_out: &str) {
+    for said in [finished(bench.daemon_command()), bench.check()] {
+        assert_eq!(said.status, 2, "{said:?}");
+        assert!(said.err.contains(way_out), "{way_out:?} is not in {}", said.err);
+    }
+}
+
+#[test]
+fn a_configuration_that_others_may_write_is_refused() {
+    if !is_root() {
+        return;
+    }
+    let bench = Bench::new(SLEEPER);
+    for bits in [0o664, 0o646] {
+        mode(&bench, "taskmaster.yaml", bits);
+        is_refused(&bench, "chmod go-w taskmaster.yaml");
+    }
+    mode(&bench, "taskmaster.yaml", 0o644);
+    assert_eq!(bench.check().status, 0);
+}
+
+#[test]
+fn a_configuration_of_somebody_elses_is_refused() {
+    if !is_root() {
+        return;
+    }
+    let bench = Bench::new(SLEEPER);
+    chown(bench.path("taskmaster.yaml"), Some(54321), None).unwrap();
+    is_refused(&bench, "chown root taskmaster.yaml");
+}
+
+#[test]
+fn so_is_one_in_a_folder_that_others_may_write_unless_it_is_sticky() {
+    if !is_root() {
+        return;
+    }
+    let bench = Bench::new(SLEEPER);
+    mode(&bench, "", 0o775);
+    is_refused(&bench, "chmod go-w ");
+    mode(&bench, "", 0o1777);
+    assert_eq!(bench.check().status, 0);
+}
+
+#[test]
+fn so_is_an_included_one() {
+    if !is_root() {
+        return;
+    }
+    let bench = Bench::new("");
+    fs::create_dir(bench.path("conf.d")).unwrap();
+    bench.write("conf.d/a.yaml", "programs: {a: {cmd: sleep 1000}}\n");
+    bench.write("taskmaster.yaml", "include: [conf.d/*.yaml]\n");
+    assert_eq!(bench.check().status, 0);
+    mode(&bench, "conf.d/a.yaml", 0o666);
+    is_refused(&bench, "chmod go-w ");
+}
+
+#[test]
+fn an_env_file_that_others_may_write_is_a_failed_start() {
+    if !is_root() {
+        return;
+    }
+    let mut bench = Bench::new("a: {cmd: sleep 1000, env_file: vars, startretries: 0}");
+    bench.write("vars", "A=1\n");
+    mode(&bench, "vars", 0o666);
+    bench.start();
+    bench.until_state("a", "FATAL");
+    let why = bench.row("a")["description"].as_str().unwrap().to_owned();
+    assert!(why.contains("chmod go-w") && why.contains("vars"), "{why}");
+}
+
+#[test]
+fn the_daemon_becomes_its_user_and_gives_it_what_it_needs() {
+    if !is_root() {
+        return;
+    }
+    let mut bench = Bench::new("");
+    bench.configure_daemon("user: games,", SLEEPER);
+    bench.start();
+    bench.until_state("a", "RUNNING");
+    let games = User::from_name("games").unwrap().unwrap();
+    let (uid, gid) = (games.uid.as_raw(), games.gid.as_raw());
+    for pid in [bench.pid(), bench.pid_of("a")] {
+        assert_eq!(status_of(pid, "Uid"), format!("{uid}\t{uid}\t{uid}\t{uid}"));
+        assert_eq!(status_of(pid, "Gid"), format!("{gid}\t{gid}\t{gid}\t{gid}"));
+        assert_eq!(status_of(pid, "CapEff"), "0000000000000000");
+    }
+    let mine = ["", "/lock", "/address", "/secret", "/taskmaster.log", "/log", "/log/a.stdout.log"];
+    for name in mine {
+        let about = fs::metadata(bench.path(&format!("state{name}"))).unwrap();
+        assert_eq!((about.uid(), about.gid()), (uid, gid), "state{name}");
+    }
+    // It can do on its own what a reload and an end need.
+    assert_eq!(bench.ctl("reload").status, 0);
+    bench.stop();
+    assert!(!bench.path("state/address").exists());
+    bench.start();
+    bench.stop();
+}
+
+#[test]
+fn it_does_not_start_as_a_user_that_is_not_there() {
+    if !is_root() {
+        return;
+    }
+    let bench = Bench::new("");
+    bench.configure_daemon("user: nosuch,", SLEEPER);
+    let said = finished(bench.daemon_command());
+    assert_eq!(said.status, 1, "{said:?}");
+    assert!(said.err.contains("daemon.user: no such user: nosuch"), "{}", said.err);
+    assert!(!bench.path("state/address").exists());
+}
+
+#[test]
+fn the_daemons_user_cannot_aim_roots_hand_at_another_file() {
+    if !is_root() {
+        return;
+    }
+    let mut bench = Bench::new("");
+    bench.configure_daemon("user: games,", SLEEPER);
+    bench.start();
+    bench.stop();
+    // What that user can do between two starts.
+    let victim = bench.write("victim", "");
+    fs::set_permissions(&victim, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::remove_file(bench.path("state/taskmaster.log")).unwrap();
+    symlink(&victim, bench.path("state/taskmaster.log")).unwrap();
+    let said = finished(bench.daemon_command());
+    assert_eq!(said.status, 1, "{said:?}");
+    assert!(said.err.contains("taskmaster.log: Permission denied"), "{}", said.err);
+    assert_eq!((bench.read("victim").as_str(), fs::metadata(&victim).unwrap().uid()), ("", 0));
+}

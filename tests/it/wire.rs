@@ -1,0 +1,5 @@
+//! The protocol, spoken with nothing but a socket.
+
+mod flow;
+mod hello;
+mod replies;
