@@ -3,17 +3,16 @@
 //! Writing never holds the daemon up and never fails it: a line that cannot be written is
 //! counted, and the count is the first thing that is written when it can be again.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::when;
 use crate::config::{Level, Log, LogFormat, LogTarget};
-use crate::sys::{cause, poll};
+use crate::sys::{cause, files, poll};
 
 /// One line of the log.
 #[derive(Debug)]
@@ -54,6 +53,9 @@ const PIPE_BUF: usize = 4096;
 
 /// A line's text is cut at this many bytes.
 const LINE_LIMIT: usize = PIPE_BUF - 96;
+
+/// A part of a line in JSON is cut at this many bytes.
+const PART_LIMIT: usize = 1000;
 
 impl EventLog {
     /// Opens it; lines of the level `echo` and above go to stderr, too.
@@ -105,14 +107,34 @@ impl EventLog {
         let text = self.shape(wall, line);
         match &mut self.sink {
             Sink::Stderr => to_stderr(&text),
-            Sink::Syslog(socket) => socket.send(syslog(wall, line, &text).as_bytes()).map(|_| ()),
-            Sink::Nowhere => Err(io::ErrorKind::NotFound.into()),
+            Sink::Syslog(socket) => {
+                let sent = socket.send(syslog(wall, line, self.settings.format).as_bytes());
+                if sent.is_err() {
+                    // Its other end may have been started anew: the next line finds it.
+                    self.sink = Sink::Nowhere;
+                }
+                sent.map(|_| ())
+            }
+            Sink::Nowhere => {
+                self.sink = Sink::open(&self.settings.target).map_err(io::Error::other)?;
+                self.put(wall, line)
+            }
             Sink::File { file, size, .. } => {
                 file.write_all(text.as_bytes())?;
                 *size += u64::try_from(text.len()).unwrap_or(0);
                 let full = self.settings.max_bytes > 0 && *size >= self.settings.max_bytes;
-                if full { self.rotate() } else { Ok(()) }
+                if full && self.rotate().is_err() {
+                    self.put_off_rotation();
+                }
+                Ok(())
             }
+        }
+    }
+
+    /// What cannot be renamed now is tried again after as much again.
+    fn put_off_rotation(&mut self) {
+        if let Sink::File { size, .. } = &mut self.sink {
+            *size = 0;
         }
     }
 
@@ -162,12 +184,13 @@ impl Sink {
                 connect().map(Self::Syslog).map_err(|error| failed(path, error))
             }
             LogTarget::File(path) => {
-                let mut options = OpenOptions::new();
-                // A FIFO or terminal in its place must not hold the daemon up.
-                options.append(true).create(true).mode(0o640).custom_flags(0o4000 | 0o400);
-                let file = options.open(path).map_err(|error| failed(path, error))?;
-                let size = file.metadata().map_or(0, |about| about.len());
-                Ok(Self::File { file, path: path.clone(), size })
+                let file = files::open_log(path, None).map_err(|error| failed(path, error))?;
+                let about = file.metadata().map_err(|error| failed(path, error))?;
+                if !about.is_file() {
+                    // A pipe or terminal that nobody reads would hold the daemon up.
+                    return Err(failed(path, io::Error::other("it is no regular file")));
+                }
+                Ok(Self::File { file, path: path.clone(), size: about.len() })
             }
         }
     }
@@ -189,28 +212,33 @@ fn word(level: Level) -> &'static str {
 }
 
 fn as_text(time: &str, line: &Line<'_>) -> String {
-    let mut text = format!("{time} {:<7} {}", word(line.level), clean(line.message));
+    let text = format!("{time} {:<7} {}", word(line.level), words(line));
+    format!("{}\n", cut(&text, LINE_LIMIT))
+}
+
+/// The message and its facts.
+fn words(line: &Line<'_>) -> String {
+    let mut text = clean(line.message);
     for (name, value) in line.facts {
         text.push_str(&format!(" {name}={}", quoted(value)));
     }
-    text.truncate(cut(&text).len());
-    text.push('\n');
     text
 }
 
 fn as_json(time: &str, line: &Line<'_>) -> String {
-    // By hand, since a map would sort the keys. Cut, the line would be no object any more: a long
-    // message is what makes it long.
-    let head = [("time", time), ("level", word(line.level)), ("message", cut(line.message))];
+    // By hand, since a map would sort the keys. Cut, the line would be no object any more: its parts
+    // are cut instead.
+    let head = [("time", time), ("level", word(line.level)), ("message", line.message)];
     let pairs = head.iter().chain(line.facts);
-    let text = |text: &str| serde_json::to_string(text).unwrap_or_default();
+    let text = |text: &str| serde_json::to_string(cut(text, PART_LIMIT)).unwrap_or_default();
     let pairs: Vec<String> =
         pairs.map(|(key, value)| format!("{}:{}", text(key), text(value))).collect();
     format!("{{{}}}\n", pairs.join(","))
 }
 
-/// As syslog(3) writes it: priority, local time without year or offset, tag, text.
-fn syslog(wall: SystemTime, line: &Line<'_>, text: &str) -> String {
+/// As syslog(3) writes it: priority, local time without year or offset, tag, text. Time and level
+/// stand in that frame already.
+fn syslog(wall: SystemTime, line: &Line<'_>, format: LogFormat) -> String {
     const DAEMON: u8 = 3 << 3;
     let severity = match line.level {
         Level::Error => 3,
@@ -218,15 +246,17 @@ fn syslog(wall: SystemTime, line: &Line<'_>, text: &str) -> String {
         Level::Info => 6,
         Level::Debug => 7,
     };
-    // The time and the level stand in the frame: they are left out of the text.
-    let words = text.splitn(3, ' ').nth(2).map_or(text, str::trim);
     let (time, pid) = (when::syslog(wall), std::process::id());
-    format!("<{}>{time} taskmaster[{pid}]: {words}", DAEMON | severity)
+    let words = match format {
+        LogFormat::Text => words(line),
+        LogFormat::Json => as_json(&when::rfc3339(wall), line),
+    };
+    format!("<{}>{time} taskmaster[{pid}]: {}", DAEMON | severity, words.trim_end())
 }
 
-/// As much of a line as a pipe takes at once, in whole characters.
-fn cut(text: &str) -> &str {
-    let end = (0..=LINE_LIMIT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+/// As much of a text as `limit` bytes hold, in whole characters.
+fn cut(text: &str, limit: usize) -> &str {
+    let end = (0..=limit.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     text.get(..end.unwrap_or(0)).unwrap_or(text)
 }
 

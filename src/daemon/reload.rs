@@ -20,6 +20,11 @@ impl Daemon {
                 return refusal(&problems);
             }
         };
+        if !dry_run && let Err(error) = self.change_log(&config) {
+            let message = format!("nothing was changed: {error}");
+            self.log(Level::Error, &format!("reload failed, {message}"), &[]);
+            return vec![Reply::failed(1, message)];
+        }
         let warnings = self.warnings(&config);
         if !dry_run {
             warnings.iter().for_each(|warning| self.warn(warning));
@@ -104,18 +109,18 @@ impl Daemon {
         if old.umask != new.umask {
             process::set_umask(new.umask.unwrap_or(self.umask));
         }
-        let log_changed = old.log != new.log;
         new.listen = old.listen;
         new.state_dir.clone_from(&old.state_dir);
         new.secret_file.clone_from(&old.secret_file);
         new.user.clone_from(&old.user);
-        if log_changed {
-            let settings = new.log.clone();
-            if let Err(error) = self.log.reopen(&settings) {
-                self.log(Level::Error, &error, &[]);
-                config.daemon.log.clone_from(&self.config.daemon.log);
-            }
+    }
+
+    /// The new place of the log, before anything else: where it cannot be had, nothing is changed.
+    fn change_log(&mut self, config: &Config) -> Result<(), String> {
+        if self.config.daemon.log == config.daemon.log {
+            return Ok(());
         }
+        self.log.reopen(&config.daemon.log)
     }
 
     /// USR1: somebody has moved the file away.

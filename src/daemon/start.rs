@@ -41,13 +41,9 @@ impl Daemon {
         };
         // What only root may do, while it still is: the rest belongs to `daemon.user`, who could
         // aim root's hand elsewhere with a link in the folder that is that user's.
-        if let Some(ids) = &ids {
-            state_dir::hand_over(&config.daemon.state_dir, ids).map_err(cannot)?;
+        if let (Some(ids), Some(user)) = (&ids, &config.daemon.user) {
+            state_dir::prepare_for(&config.daemon.state_dir, user, ids).map_err(cannot)?;
         }
-        let user = ids.as_ref().map(|ids| ids.uid);
-        let secret_is_apart = !config.daemon.secret_file.starts_with(&config.daemon.state_dir);
-        let read_secret = || state_dir::secret(&config.daemon.secret_file, user).map_err(cannot);
-        let secret_apart = secret_is_apart.then(read_secret).transpose()?;
         let listener = listen(config.daemon.listen);
         if let Some(ids) = &ids {
             process::become_user(ids).map_err(|error| {
@@ -58,7 +54,7 @@ impl Daemon {
         // That it runs already says more than that its port is taken.
         let state_dir = StateDir::open(&config.daemon).map_err(cannot)?;
         let listener = listener?;
-        let secret = secret_apart.map_or_else(read_secret, Ok)?;
+        let secret = state_dir::secret(&config.daemon.secret_file).map_err(cannot)?;
         // Who waits for a detached start wants to hear of trouble only.
         let echo = if options.detach { Level::Warning } else { Level::Debug };
         let log = EventLog::open(&config.daemon.log, Some(echo)).map_err(cannot)?;

@@ -1,6 +1,5 @@
 //! The state folder: the lock that makes one daemon of it, the secret, the address.
 
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -64,29 +63,37 @@ impl StateDir {
     }
 }
 
-/// Makes the folder if need be, and gives it with all that is in it to the user that the daemon
-/// is to become. A folder that is that user's already is left alone: only in one that is root's
-/// can nobody put a link to what shall not be given away.
+/// Makes the folder for the user that the daemon is to become, or checks that it is that
+/// user's. One that is there already is never given away: root's hand could be aimed at any folder
+/// by who may write the configuration or a folder on the way.
 ///
 /// # Errors
-/// What could not be given, and why.
-pub(super) fn hand_over(folder: &Path, ids: &Ids) -> Result<(), String> {
-    let failed = |act: &str, path: &Path, error: std::io::Error| {
-        format!("{act} {}: {}; {WAY_OUT}", path.display(), cause(&error))
+/// What could not be done, or whose the folder is, and the way out.
+pub(super) fn prepare_for(folder: &Path, name: &str, ids: &Ids) -> Result<(), String> {
+    let failed = |act: &str, error: std::io::Error| {
+        format!("{act} {}: {}; {WAY_OUT}", folder.display(), cause(&error))
     };
-    files::make_private_folder(folder).map_err(|error| failed("making", folder, error))?;
-    for path in files::owned_by_root(folder).into_iter().rev() {
-        files::give(&path, ids.uid, ids.gid).map_err(|e| failed("giving away", &path, e))?;
+    match files::owner_of_folder(folder) {
+        Some(owner) if owner == ids.uid => Ok(()),
+        Some(_) => Err(format!(
+            "{} is not {name}'s, who is daemon.user: chown -R {name} {}",
+            folder.display(),
+            folder.display()
+        )),
+        // Below folders that only root can change it is made by root, else by the user.
+        None if files::only_root_can_change(folder) => {
+            files::make_private_folder(folder).map_err(|error| failed("making", error))?;
+            files::give(folder, ids.uid, ids.gid).map_err(|error| failed("giving away", error))
+        }
+        None => Ok(()),
     }
-    Ok(())
 }
 
-/// The secret that clients must prove; made on the first start. It may belong to `user`, whom
-/// the daemon is to become.
+/// The secret that clients must prove; made on the first start.
 ///
 /// # Errors
 /// What could not be read or made, why, and the way out.
-pub(super) fn secret(path: &Path, user: Option<u32>) -> Result<Secret, String> {
+pub(super) fn secret(path: &Path) -> Result<Secret, String> {
     let shown = path.display();
     let failed = |act: &str, error: std::io::Error| {
         format!("{act} the secret {shown}: {}; see daemon.secret_file", cause(&error))
@@ -96,12 +103,11 @@ pub(super) fn secret(path: &Path, user: Option<u32>) -> Result<Secret, String> {
         files::write_private(path, format!("{}\n", hex(&text)).as_bytes())
             .map_err(|error| failed("writing", error))?;
     }
-    let file = std::fs::File::open(path).map_err(|error| failed("reading", error))?;
-    if let Some(why) = files::exposed(&file, path, user) {
+    let file = files::open_regular(path).map_err(|error| failed("reading", error))?;
+    if let Some(why) = files::exposed(&file, path) {
         return Err(format!("the secret {shown} is not private: {why}"));
     }
-    let mut bytes = Vec::new();
-    file.take(SECRET_LIMIT).read_to_end(&mut bytes).map_err(|error| failed("reading", error))?;
+    let bytes = files::read_all(file, SECRET_LIMIT).map_err(|error| failed("reading", error))?;
     Secret::from_file(&bytes)
         .ok_or_else(|| format!("the secret {shown} is empty; remove it and a new one is made"))
 }

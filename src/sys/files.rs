@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, fchown};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
@@ -73,11 +73,27 @@ pub fn read_small(path: &Path, limit: u64) -> io::Result<String> {
 /// # Errors
 /// As [`read_small`].
 pub fn read_small_bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    read_all(open_regular(path)?, limit)
+}
+
+/// Opens a regular file for reading, so that a FIFO cannot hold the caller up.
+///
+/// # Errors
+/// Those of open(2); one that is no regular file.
+pub fn open_regular(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     let about = file.metadata()?;
-    if !about.is_file() {
-        return Err(other(if about.is_dir() { "it is a folder" } else { "it is no regular file" }));
+    if about.is_file() {
+        return Ok(file);
     }
+    Err(other(if about.is_dir() { "it is a folder" } else { "it is no regular file" }))
+}
+
+/// All of a file, if it holds no more than `limit` bytes.
+///
+/// # Errors
+/// Those of read(2); one that is larger.
+pub fn read_all(file: File, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
@@ -95,22 +111,14 @@ pub fn read_small_bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// Those of the system calls; a link of someone else's.
 pub fn open_log(path: &Path, owner: Option<(u32, u32)>) -> io::Result<File> {
-    if let Ok(link) = fs::symlink_metadata(path)
-        && link.file_type().is_symlink()
-        && ![0, super::users::me()].contains(&link.uid())
-    {
-        return Err(other("it is a symbolic link that neither root nor this user owns"));
-    }
-    let mut options = OpenOptions::new();
-    options.append(true).mode(0o644).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
-    let file = match options.open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let file = options.create(true).open(path)?;
-            if let Some((user, group)) = owner {
-                fchown(&file, Some(user), Some(group))?;
+    // Twice at most: what is missing when it is opened may be there when it is to be made.
+    let file = match open_existing(path, true) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match make_log(path, owner) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                open_existing(path, true)?
             }
-            file
-        }
+            made => made?,
+        },
         found => found?,
     };
     let kind = file.metadata()?.file_type();
@@ -121,6 +129,45 @@ pub fn open_log(path: &Path, owner: Option<(u32, u32)>) -> io::Result<File> {
     let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
     fcntl(&file, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
     Ok(file)
+}
+
+fn log_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.append(true).mode(0o644);
+    options
+}
+
+/// Makes a log that is not there, and gives that very file away.
+fn make_log(path: &Path, owner: Option<(u32, u32)>) -> io::Result<File> {
+    let file = log_options().create_new(true).custom_flags(libc::O_NOFOLLOW).open(path)?;
+    if let Some((user, group)) = owner {
+        fchown(&file, Some(user), Some(group))?;
+    }
+    Ok(file)
+}
+
+/// Opens a log without following a link of somebody else's: the link itself is held while
+/// its owner is looked at and its target read, so that none can be put in its place meanwhile.
+fn open_existing(path: &Path, may_be_link: bool) -> io::Result<File> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW;
+    let error = match log_options().custom_flags(flags).open(path) {
+        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => error,
+        opened => return opened,
+    };
+    let held =
+        OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path)?;
+    if ![0, super::users::me()].contains(&held.metadata()?.uid()) {
+        return Err(other("it is a symbolic link that neither root nor this user owns"));
+    }
+    if !may_be_link {
+        return Err(error);
+    }
+    let target = nix::fcntl::readlinkat(&held, "")?;
+    let target = path.parent().unwrap_or(Path::new("/")).join(target);
+    match open_existing(&target, false) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make_log(&target, None),
+        opened => opened,
+    }
 }
 
 /// Why a file may not be trusted by root, with the command that mends it; `users` are those who
@@ -147,13 +194,11 @@ pub fn distrust(path: &Path, users: &[u32]) -> Option<String> {
     of(path, "this file").or_else(|| of(folder, "its folder"))
 }
 
-/// Why a file with a secret in it is not private, with the command that mends it; besides root and
-/// this user, `user` may own it.
-pub fn exposed(file: &File, path: &Path, user: Option<u32>) -> Option<String> {
+/// Why a file with a secret in it is not private, with the command that mends it.
+pub fn exposed(file: &File, path: &Path) -> Option<String> {
     let about = file.metadata().ok()?;
     let shown = path.display();
-    let may_own = |uid: u32| uid == 0 || uid == super::users::me() || Some(uid) == user;
-    if !may_own(about.uid()) {
+    if ![0, super::users::me()].contains(&about.uid()) {
         let owner = super::users::name_of(about.uid()).unwrap_or_else(|| about.uid().to_string());
         return Some(format!("it belongs to {owner}: chown {} {shown}", super::users::me()));
     }
@@ -161,23 +206,23 @@ pub fn exposed(file: &File, path: &Path, user: Option<u32>) -> Option<String> {
         .then(|| format!("others may read it, or its group write it: chmod 600 {shown}"))
 }
 
-/// The folder and what is in it and in its folders, as far as it is root's and nobody else could
-/// have put it there. The outer come before the inner.
-pub fn owned_by_root(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut waiting = vec![folder.to_owned()];
-    while let Some(path) = waiting.pop() {
-        let Ok(about) = fs::symlink_metadata(&path) else { continue };
-        if about.uid() != 0 {
-            continue;
-        }
-        if about.is_dir() && about.mode() & 0o022 == 0 {
-            let entries = fs::read_dir(&path).into_iter().flatten().flatten();
-            waiting.extend(entries.map(|entry| entry.path()));
-        }
-        found.push(path);
-    }
-    found
+/// Whose a folder is; none if there is none. A link is not followed, and is nobody's folder.
+pub fn owner_of_folder(folder: &Path) -> Option<u32> {
+    fs::symlink_metadata(folder)
+        .ok()
+        .map(|about| if about.is_dir() { about.uid() } else { u32::MAX })
+}
+
+/// Whether everything above this path that exists belongs to root, and nobody else may rename or
+/// replace it. A sticky folder passes: what is root's in it stays.
+pub fn only_root_can_change(path: &Path) -> bool {
+    let existing = path.ancestors().skip(1).find_map(|folder| fs::canonicalize(folder).ok());
+    let safe = |folder: &Path| {
+        fs::symlink_metadata(folder).is_ok_and(|about| {
+            about.uid() == 0 && (about.mode() & 0o022 == 0 || about.mode() & 0o1000 != 0)
+        })
+    };
+    existing.is_some_and(|folder| folder.ancestors().all(safe))
 }
 
 /// Gives a file or folder to a user, and keeps it private.

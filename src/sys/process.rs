@@ -102,6 +102,9 @@ pub fn become_user(ids: &Ids) -> io::Result<()> {
     if !uid.is_root() && setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).is_ok() {
         return Err(io::Error::other("root could be had back"));
     }
+    // Who gave up root is not dumpable, and with that /proc/self is root's: a child could not write its
+    // oom_score_adj. That user's processes can read the secret anyway.
+    nix::sys::prctl::set_dumpable(true)?;
     Ok(())
 }
 

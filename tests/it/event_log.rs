@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, signal};
 
 const SLEEPER: &str = "a: {cmd: sleep 1000, starttime: 0}";
 
@@ -130,4 +130,35 @@ fn a_place_where_it_cannot_be_is_named() {
     assert!(said.err.contains("missing/log: No such file or directory"), "{}", said.err);
     assert!(said.err.contains("daemon.log"), "{}", said.err);
     assert!(!bench.path("state/address").exists(), "nobody listens");
+}
+
+#[test]
+fn a_log_that_cannot_be_opened_again_is_found_once_it_can() {
+    let mut bench = Bench::new("a: {cmd: sleep 1000, starttime: 0}");
+    fs::create_dir(bench.path("logs")).unwrap();
+    bench.configure_daemon(
+        "log: {file: logs/tm.log, max_bytes: 1},",
+        "a: {cmd: sleep 1000, starttime: 0}",
+    );
+    bench.start();
+    fs::rename(bench.path("logs"), bench.path("gone")).unwrap();
+    // Whatever is logged now is rotated into a folder that is not there.
+    assert_eq!(bench.ctl("restart a").status, 0);
+    fs::create_dir(bench.path("logs")).unwrap();
+    signal(bench.pid(), libc::SIGUSR1);
+    assert_eq!(bench.ctl("restart a").status, 0);
+    bench.until("it writes again", |bench| bench.path("logs/tm.log").exists());
+    bench.stop();
+}
+
+#[test]
+fn a_reload_with_a_log_that_cannot_be_opened_changes_nothing() {
+    let mut bench = Bench::up("a: {cmd: sleep 1000, starttime: 0}");
+    let before = bench.pid_of("a");
+    bench.configure_daemon("log: {file: nowhere/tm.log},", "a: {cmd: sleep 2000, starttime: 0}");
+    let said = bench.ctl("reload");
+    assert_eq!(said.status, 1, "{said:?}");
+    assert!(said.err.contains("nowhere/tm.log"), "{said:?}");
+    assert_eq!(bench.pid_of("a"), before);
+    bench.stop();
 }

@@ -146,3 +146,53 @@ fn the_daemons_user_cannot_aim_roots_hand_at_another_file() {
     assert!(said.err.contains("taskmaster.log: Permission denied"), "{}", said.err);
     assert_eq!((bench.read("victim").as_str(), fs::metadata(&victim).unwrap().uid()), ("", 0));
 }
+
+/// A user that every system has, and that is not root.
+fn nobody() -> Option<User> {
+    User::from_name("nobody").ok().flatten().filter(|_| is_root())
+}
+
+#[test]
+fn a_folder_that_is_roots_is_never_given_away() {
+    let Some(user) = nobody() else { return };
+    let bench = Bench::new(SLEEPER);
+    bench.configure_daemon("user: nobody,", SLEEPER);
+    fs::create_dir(bench.path("state")).unwrap();
+    bench.write("state/shadow", "root's own");
+    let said = finished(bench.daemon_command());
+    assert_eq!(said.status, 1, "{said:?}");
+    assert!(said.err.contains("chown -R nobody"), "{said:?}");
+    // Nor is one at the end of a link, wherever in the path the link is.
+    fs::rename(bench.path("state"), bench.path("other")).unwrap();
+    symlink("other", bench.path("state")).unwrap();
+    assert_eq!(finished(bench.daemon_command()).status, 1);
+    for name in ["other", "other/shadow"] {
+        assert_eq!(fs::metadata(bench.path(name)).unwrap().uid(), 0, "{name}");
+    }
+    // Given by hand, it is taken.
+    fs::remove_file(bench.path("state")).unwrap();
+    fs::create_dir(bench.path("state")).unwrap();
+    chown(bench.path("state"), Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+    let mut bench = bench;
+    bench.start();
+    bench.until_state("a", "RUNNING");
+}
+
+#[test]
+fn the_event_log_follows_no_link_of_somebody_elses() {
+    let Some(user) = nobody() else { return };
+    let bench = Bench::new(SLEEPER);
+    bench.configure_daemon("log: {file: link.log},", SLEEPER);
+    bench.write("precious", "root's own");
+    symlink("precious", bench.path("link.log")).unwrap();
+    std::os::unix::fs::lchown(bench.path("link.log"), Some(user.uid.as_raw()), None).unwrap();
+    let said = finished(bench.daemon_command());
+    assert_eq!(said.status, 1, "{said:?}");
+    assert!(said.err.contains("symbolic link"), "{said:?}");
+    assert_eq!(bench.read("precious"), "root's own");
+    // One of root's own is followed.
+    std::os::unix::fs::lchown(bench.path("link.log"), Some(0), None).unwrap();
+    let mut bench = bench;
+    bench.start();
+    bench.until("it is written to", |bench| bench.read("precious").contains("daemon started"));
+}
