@@ -30,6 +30,8 @@ impl Daemon {
             let launched = self.launcher.launch(&prepared.recipe, prepared.mode);
             launched.map_err(|failure| recipe::explain(&failure, process))
         });
+        // Launches take time, and there may be many in a turn: each counts from its own moment.
+        self.read_clock();
         match launched {
             Ok(child) => {
                 if let Some(report) = child.report {

@@ -77,6 +77,10 @@ impl Kitchen {
         match self.ids.get(&who(program, index)) {
             Some(Ok(ids)) => Ok(ids.as_ref()),
             Some(Err(error)) => Err(error.clone()),
+            // Nobody is as good as root: what was not looked up is not started.
+            None if program.launch.user.is_some() || program.launch.group.is_some() => {
+                Err("its user was not looked up".to_owned())
+            }
             None => Ok(None),
         }
     }
@@ -100,7 +104,11 @@ impl Kitchen {
         let path = env.get(OsStr::new("PATH")).map(|path| path.to_string_lossy());
         let found = exec::candidates(&command, path.as_deref());
         let folder = launch.workingdir.as_ref().map(|folder| folder.expand(index, &name));
-        let mode = self.mode(&found, folder.as_deref());
+        // Another user may stop the child before it is the program; see sys::spawn.
+        let mode = match ids {
+            Some(_) => Mode::Apart,
+            None => self.mode(&found, folder.as_deref()),
+        };
 
         let mut open = Vec::new();
         // Only root can give a file away; who else is to become another fails at that step.

@@ -551,6 +551,9 @@ fn sigkill(pid: Pid) -> Action {
 
 /// The delay before retry number `retries` + 1: grown, bounded, and spread by chance.
 fn delay(backoff: &Backoff, retries: u32, dice: f64) -> Duration {
+    if backoff.initial.is_zero() {
+        return Duration::ZERO;
+    }
     let grown = backoff.initial.as_secs_f64() * backoff.factor.powf(f64::from(retries));
     let bounded = grown.min(backoff.max.as_secs_f64());
     Duration::try_from_secs_f64(bounded * (1.0 + backoff.jitter * dice)).unwrap_or(backoff.max)

@@ -7,16 +7,20 @@
 //! through a pipe as the step and the error number.
 //!
 //! With [`Mode::Apart`] the child gets a copy of the memory and the parent does not wait for
-//! it: for programs on file systems that may hang. What became of it is then read from the pipe later.
+//! it for long: for programs on file systems that may hang, and for those of another user, who may
+//! stop the child with a signal as soon as it is that user's. What became of it is then read from
+//! the pipe later.
 #![allow(unsafe_code)] // clone(2), and the child's system calls
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::ptr::null;
+use std::time::Duration;
 
 use nix::fcntl::OFlag;
 
+use super::poll::{Interest, Poller};
 use super::signals;
 
 /// What a child is to be.
@@ -166,17 +170,27 @@ impl Launcher {
         if pid < 0 {
             return Err(launching(error));
         }
-        match mode {
-            Mode::Apart => Ok(Child { pid, report: Some(read) }),
-            Mode::Together => match failure_in(&read) {
-                None => Ok(Child { pid, report: None }),
-                Some(failure) => {
-                    super::wait::reap_now(pid);
-                    Err(failure)
-                }
-            },
+        if mode == Mode::Apart && !comes_soon(&read) {
+            return Ok(Child { pid, report: Some(read) });
+        }
+        match failure_in(&read) {
+            None => Ok(Child { pid, report: None }),
+            Some(failure) => {
+                // It has said its last word; should somebody have stopped it right after, this goes on.
+                let _ = signals::send(pid, libc::SIGKILL, false);
+                super::wait::reap_now(pid);
+                Err(failure)
+            }
         }
     }
+}
+
+/// Whether a report is there within what a launch takes on a machine that is busy.
+fn comes_soon(report: &OwnedFd) -> bool {
+    const SOON: Duration = Duration::from_millis(50);
+    let mut poller = Poller::new();
+    let slot = poller.add(report.as_fd(), Interest::Read);
+    poller.wait(Some(SOON)).is_ok() && poller.ready(slot).read
 }
 
 /// What stands in a child's report: nothing if it was executed. Blocks until it was, or ended.
