@@ -14,6 +14,7 @@ mod supervisor;
 mod sys;
 
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::ExitCode;
 
 use cli::{Invocation, Usage};
@@ -55,8 +56,11 @@ fn surroundings() -> config::Surroundings {
 /// on as the shell.
 fn up(config: Option<std::path::PathBuf>) -> u8 {
     let start = || {
-        let mut daemon = std::process::Command::new("/proc/self/exe");
-        daemon.args(["daemon", "--detach"]);
+        // Where whoever called this ignores the ends of children, this one could not be waited for.
+        sys::signals::default_child();
+        let this = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
+        let mut daemon = std::process::Command::new(this);
+        daemon.arg0("taskmaster").args(["daemon", "--detach"]);
         daemon.args(config.iter().flat_map(|file| ["--config".as_ref(), file.as_os_str()]));
         match daemon.status() {
             Ok(status) if status.success() => Ok(()),

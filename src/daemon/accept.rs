@@ -3,7 +3,7 @@
 //! Who has not proved the secret yet gets one of a few places of their own; when there are no
 //! more, the oldest of them goes. So strangers cannot keep out those who know it.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::net::TcpStream;
 
 use super::client::Client;
@@ -54,6 +54,10 @@ impl Daemon {
         let here = |client: &&Client| client.is_proved() && !client.is_over();
         let proved = self.clients.iter().filter(here).count();
         if proved >= self.places.proved {
+            let _ = stream.set_nonblocking(true).and_then(|()| {
+                let mut stream = &stream;
+                stream.write_all(b"{\"error\":\"too many clients\"}\n")
+            });
             return self.log(
                 Level::Warning,
                 "too many clients, one turned away",

@@ -296,6 +296,10 @@ impl Client {
                 }
             }
         }
+        if self.sent > ENOUGH {
+            self.out.drain(..self.sent);
+            self.sent = 0;
+        }
         if self.unread() == 0 {
             self.out.clear();
             self.out.shrink_to(ENOUGH);

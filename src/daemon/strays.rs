@@ -56,6 +56,10 @@ impl Daemon {
             if self.supervisor.by_pid(pid).is_some() || self.strays.known.contains(&pid) {
                 continue;
             }
+            // It lost its parent, but not its program: it goes with that.
+            if children::group(pid).is_some_and(|group| self.supervisor.by_pid(group).is_some()) {
+                continue;
+            }
             let command = children::command(pid);
             // A zombie has no command line left: it is reaped in a moment.
             if command.is_empty() || children::is_zombie(pid) {

@@ -4,7 +4,9 @@
 #[derive(Debug)]
 pub struct Lines {
     bytes: Vec<u8>,
-    /// How many of `bytes` are known to hold no newline.
+    /// How many of `bytes` have been taken as lines.
+    taken: usize,
+    /// How many of them are taken, or known to hold no newline.
     searched: usize,
     limit: usize,
 }
@@ -21,28 +23,33 @@ pub enum LineError {
 impl Lines {
     /// A buffer for lines of at most `limit` bytes, newline not counted.
     pub fn new(limit: usize) -> Self {
-        Self { bytes: Vec::new(), searched: 0, limit }
+        Self { bytes: Vec::new(), taken: 0, searched: 0, limit }
     }
 
     /// Adds what has arrived.
     pub fn push(&mut self, bytes: &[u8]) {
+        // What was taken goes when more comes, and not line by line.
+        self.bytes.drain(..self.taken);
+        self.searched -= self.taken;
+        self.taken = 0;
         self.bytes.extend_from_slice(bytes);
     }
 
     /// How many bytes wait.
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() - self.taken
     }
 
     /// Whether [`Lines::next_line`] has something to tell.
     pub fn has_line(&self) -> bool {
         let rest = self.bytes.get(self.searched..).unwrap_or_default();
-        self.bytes.len() > self.limit || rest.contains(&b'\n')
+        self.len() > self.limit || rest.contains(&b'\n')
     }
 
     /// Whether the next line is there, and empty.
     pub fn starts_with_newline(&self) -> bool {
-        self.bytes.starts_with(b"\n") || self.bytes.starts_with(b"\r\n")
+        let rest = self.bytes.get(self.taken..).unwrap_or_default();
+        rest.starts_with(b"\n") || rest.starts_with(b"\r\n")
     }
 
     /// Takes the next whole line, without its newline or CR LF.
@@ -51,18 +58,17 @@ impl Lines {
         let Some(at) = rest.iter().position(|&byte| byte == b'\n').map(|at| at + self.searched)
         else {
             self.searched = self.bytes.len();
-            return (self.bytes.len() > self.limit).then_some(Err(LineError::TooLong));
+            return (self.len() > self.limit).then_some(Err(LineError::TooLong));
         };
-        if at > self.limit {
+        if at - self.taken > self.limit {
             return Some(Err(LineError::TooLong));
         }
-        let mut line: Vec<u8> = self.bytes.drain(..=at).collect();
-        self.searched = 0;
-        line.pop();
-        if line.last() == Some(&b'\r') {
-            line.pop();
-        }
-        Some(String::from_utf8(line).map_err(|_| LineError::NotUtf8))
+        let line = self.bytes.get(self.taken..at).unwrap_or_default();
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let line = String::from_utf8(line.to_vec()).map_err(|_| LineError::NotUtf8);
+        self.taken = at + 1;
+        self.searched = self.taken;
+        Some(line)
     }
 }
 

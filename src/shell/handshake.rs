@@ -70,6 +70,11 @@ pub(super) fn greet(wire: &mut Wire, name: &str, target: &Target) -> Result<Peer
 fn read_greeting(line: &str, name: &str) -> Result<Greeting, Failure> {
     let odd = || stranger(name, &format!("it said {:?}", text::cut(line, 60)));
     let value: serde_json::Value = serde_json::from_str(line).map_err(|_| odd())?;
+    if let Some(error) = value.get("error").and_then(|error| error.as_str()) {
+        let why =
+            format!("the daemon at {name} turns this shell away: {}", text::clean_line(error));
+        return Err(Failure::new(Kind::Lost, why));
+    }
     let version = value.get("taskmaster").and_then(|version| version.as_str()).ok_or_else(odd)?;
     let protocol = value.get("protocol").and_then(|number| number.as_u64()).ok_or_else(odd)?;
     if protocol != u64::from(PROTOCOL) {

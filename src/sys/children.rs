@@ -6,8 +6,13 @@ use std::fs;
 ///
 /// From `/proc/self/task/TID/children` where the kernel has it, else from every
 /// `/proc/PID/stat`. Without /proc: none.
+///
+/// In a PID namespace whose /proc is that of another, the numbers there mean others: none, too.
 pub fn list() -> Vec<i32> {
     let me = std::process::id();
+    if fs::read_link("/proc/self").ok().is_none_or(|link| link.as_os_str() != &*me.to_string()) {
+        return Vec::new();
+    }
     match fs::read_to_string(format!("/proc/self/task/{me}/children")) {
         Ok(text) => text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect(),
         Err(_) => by_stat(me),
@@ -22,6 +27,11 @@ fn by_stat(parent: u32) -> Vec<i32> {
 
 fn parent_of(pid: i32) -> Option<u32> {
     field(pid, 1)?.parse().ok()
+}
+
+/// Its process group.
+pub fn group(pid: i32) -> Option<i32> {
+    field(pid, 2)?.parse().ok()
 }
 
 /// Whether it has ended and waits to be reaped.

@@ -130,6 +130,11 @@ fn set(signal: i32, handler: libc::sighandler_t) {
     }
 }
 
+/// Has the ends of children waited for, whatever was inherited.
+pub fn default_child() {
+    set(libc::SIGCHLD, libc::SIG_DFL);
+}
+
 /// In a child, before exec: back to the defaults. Handlers must be gone before signals are
 /// unblocked, since a child of vfork(2) shares the memory that they write to.
 pub(super) fn reset() {

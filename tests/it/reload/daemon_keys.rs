@@ -184,7 +184,10 @@ fn a_trial_tells_the_plan_and_does_nothing() {
     let said = bench.ctl("reload");
     assert_eq!((said.status, said.out.as_str()), (0, plan), "{said:?}");
     until_state(&mut wire, "b", "none");
-    until_new(&mut wire, &pids(&mut bench.client()), &[]);
+    until_all_run(&mut wire);
+    let now = pids(&mut wire);
+    assert_ne!(now["a"], before["a"]);
+    assert!(now.contains_key("c"));
 }
 
 #[test]
