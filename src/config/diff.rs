@@ -89,10 +89,20 @@ fn change(old: &Program, new: &Program) -> Option<ProgramChange> {
     let keys: Vec<&Key> = PROGRAM_KEYS.iter().filter(|key| differs(key.name, old, new)).collect();
     Some(ProgramChange {
         name: Rc::clone(&new.name),
-        restarts: keys.iter().any(|key| key.restarts),
+        restarts: keys.iter().any(|key| key.restarts && !moves_by_itself(key.name, old, new)),
         keys: keys.iter().map(|key| key.name).collect(),
         numprocs: (old.numprocs, new.numprocs),
     })
+}
+
+/// Whether the logger changes over by itself: from one captured output to another.
+fn moves_by_itself(key: &str, old: &Program, new: &Program) -> bool {
+    let (old, new) = (&old.launch, &new.launch);
+    match key {
+        "stdout" => old.stdout.is_captured() && new.stdout.is_captured(),
+        "stderr" => old.stderr.is_captured() && new.stderr.is_captured(),
+        _ => false,
+    }
 }
 
 fn differs(key: &str, old: &Program, new: &Program) -> bool {

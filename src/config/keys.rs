@@ -45,6 +45,9 @@ pub const DAEMON_KEYS: &[Key] = &[
 pub const LOG_KEYS: &[Key] =
     &[key("file"), key("level"), key("format"), key("max_bytes"), key("keep")];
 
+/// The keys of `stdout` and `stderr`, where they are maps.
+pub const CAPTURE_KEYS: &[Key] = &[key("file"), key("max_bytes"), key("keep"), key("timestamps")];
+
 /// The keys of `backoff`, where it is a map.
 pub const BACKOFF_KEYS: &[Key] = &[key("initial"), key("max"), key("factor"), key("jitter")];
 

@@ -16,7 +16,7 @@ pub(super) type Layer = BTreeMap<String, Template>;
 
 /// The program that is read, and the layers its names are looked for in.
 #[derive(Clone, Copy)]
-struct Names<'a> {
+pub(super) struct Names<'a> {
     program: &'a str,
     layers: &'a [&'a Layer],
 }
@@ -146,8 +146,13 @@ impl<'s> Reader<'s> {
         let text = match &value.value {
             Value::Null => return Output::Discard,
             Value::Scalar(text) => text,
-            Value::List(_) | Value::Map(_) => {
-                let why = format!("must be auto, discard, inherit{more} or the path of a file");
+            Value::Map(_) => {
+                return self.capture(value, names).map_or(Output::Auto, Output::Captured);
+            }
+            Value::List(_) => {
+                let why = format!(
+                    "must be auto, discard, inherit{more}, the path of a file, or a map with `file`"
+                );
                 self.report.error(value, why);
                 return Output::Auto;
             }
@@ -179,7 +184,7 @@ impl<'s> Reader<'s> {
     }
 
     /// The path, from the folder of the file that says it if it is relative.
-    fn absolute(&mut self, at: &Node, path: Template) -> Option<Template> {
+    pub(super) fn absolute(&mut self, at: &Node, path: Template) -> Option<Template> {
         let path = self.not_empty(at, path)?;
         if path.beginning().starts_with('/') {
             return Some(path);
@@ -197,7 +202,7 @@ impl<'s> Reader<'s> {
         Some(template)
     }
 
-    fn expand(&mut self, at: &Node, text: &str, names: Names<'_>) -> Option<Template> {
+    pub(super) fn expand(&mut self, at: &Node, text: &str, names: Names<'_>) -> Option<Template> {
         let here = self.here(at).to_string_lossy();
         let scope = Scope {
             program: names.program,

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod anchors;
+mod capture;
 mod daemon;
 mod diff;
 mod env_file;
@@ -40,7 +41,7 @@ pub use diff::{Changes, ProgramChange, diff};
 pub use env_file::parse as parse_env_file;
 pub use find::candidates;
 #[cfg(test)]
-pub use keys::{BACKOFF_KEYS, DAEMON_KEYS, Key, LOG_KEYS, PROGRAM_KEYS, TOP_KEYS};
+pub use keys::{BACKOFF_KEYS, CAPTURE_KEYS, DAEMON_KEYS, Key, LOG_KEYS, PROGRAM_KEYS, TOP_KEYS};
 pub use near::nearest;
 pub use problem::{Problem, Problems};
 pub use read::{daemon_only, load};
@@ -146,6 +147,17 @@ pub struct Program {
     pub policy: Policy,
     /// What a reload restarts for.
     pub launch: Launch,
+}
+
+impl Program {
+    /// The name of its process with this index: `web`, or `web:0` where there are several.
+    pub fn process_name(&self, index: u32) -> String {
+        if self.numprocs == 1 && index == 0 {
+            self.name.to_string()
+        } else {
+            format!("{}:{index}", self.name)
+        }
+    }
 }
 
 /// When a process is started, restarted and stopped, and how.
@@ -273,8 +285,10 @@ pub struct Limit {
 /// Where a stream of a process goes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
-    /// A file of its own in `state_dir`/log.
+    /// Captured in a file of its own in `state_dir`/log.
     Auto,
+    /// Captured, and rotated.
+    Captured(Capture),
     /// A file that the program itself appends to; absolute once expanded.
     File(Template),
     /// Nowhere.
@@ -283,6 +297,33 @@ pub enum Output {
     Inherit,
     /// stderr only: to where stdout goes.
     Stdout,
+}
+
+/// A captured stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Capture {
+    /// The file; absolute once expanded.
+    pub file: Template,
+    /// Size in bytes at which it is rotated; 0: never.
+    pub max_bytes: u64,
+    /// Rotated files that are kept.
+    pub keep: u32,
+    /// Whether each line begins with the time.
+    pub timestamps: bool,
+}
+
+impl Capture {
+    /// What `auto` is, and what a map that says no more than `file` has.
+    pub fn to(file: Template) -> Self {
+        Self { file, max_bytes: 1 << 20, keep: 2, timestamps: false }
+    }
+}
+
+impl Output {
+    /// Whether the logger moves it: from one such to another nothing has to be restarted.
+    pub fn is_captured(&self) -> bool {
+        matches!(self, Self::Auto | Self::Captured(_))
+    }
 }
 
 /// What a configuration depends on besides its text.

@@ -128,6 +128,7 @@ impl<'s> Reader<'s> {
             }
         }
         self.launch(name, &fields, &env, outer, &mut program.launch);
+        self.check_rotated(&program, &fields);
         if !fields.contains_key("cmd") && matches!(field.value.value, Value::Map(_) | Value::Null) {
             let at = if let Value::Null = field.value.value { field.key } else { field.value };
             self.report.error(at, "has no `cmd`, the command to run");

@@ -11,7 +11,7 @@ use super::report::Report;
 use super::source::Source;
 use super::tree::{Node, Value};
 use super::{Config, Daemon, Files, Problems, Program, Surroundings, tree};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -29,7 +29,8 @@ pub fn load(
 ) -> Result<Config, Problems> {
     let mut report = Report::default();
     let sources = include::gather(path, surroundings, files, &mut report);
-    let mut reader = Reader { sources: &sources, surroundings, report, spent: 0 };
+    let mut reader =
+        Reader { sources: &sources, surroundings, report, rotated: HashMap::new(), spent: 0 };
     let (daemon, programs) = reader.file();
     let report = reader.report;
     let warnings = report.finish(&sources)?;
@@ -44,7 +45,8 @@ pub fn daemon_only(path: &Path, text: &str, surroundings: &Surroundings) -> Daem
     let (text, tree) = readable_part(text);
     let sources = [Source::parsed(path, &surroundings.cwd, text.to_owned(), tree)];
     let report = Report::default();
-    let mut reader = Reader { sources: &sources, surroundings, report, spent: 0 };
+    let mut reader =
+        Reader { sources: &sources, surroundings, report, rotated: HashMap::new(), spent: 0 };
     let section = sources.first().and_then(|source| source.tree.get("daemon"));
     let fields = section.map(|node| fields::known(node, DAEMON_KEYS, &mut reader.report));
     reader.daemon(&fields.unwrap_or_default())
@@ -111,6 +113,8 @@ pub(super) struct Reader<'s> {
     pub(super) sources: &'s [Source],
     pub(super) surroundings: &'s Surroundings,
     pub(super) report: Report,
+    /// The files that are rotated, and for whom.
+    pub(super) rotated: HashMap<String, String>,
     spent: usize,
 }
 

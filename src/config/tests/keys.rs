@@ -268,17 +268,41 @@ fn output_goes_to_a_place_with_a_name_or_to_a_file() {
             "stdout: must be auto, discard, inherit or the path of a file; one that is called stdout is written ./stdout",
         ),
         ("stdout: ''", "stdout: must not be empty"),
+        ("stdout: {max_bytes: 1}", "stdout: has no `file`, where the output is to go"),
         (
-            "stdout: {file: /x, max_bytes: 1}",
-            "stdout: must be auto, discard, inherit or the path of a file",
+            "stdout: {file: /x, max_bytes: -1}",
+            "stdout.max_bytes: must be a size such as 4096, 10KB, 10MB or 1GB, not -1",
+        ),
+        ("stdout: {file: /x, keep: no}", "stdout.keep: must be 0 to 1000, not no"),
+        (
+            "stdout: {file: /x, size: 1}",
+            "stdout.size: unknown key; there are file, max_bytes, keep, timestamps",
         ),
         (
-            "stderr: {file: /x}",
-            "stderr: must be auto, discard, inherit, stdout or the path of a file",
+            "stderr: [x]",
+            "stderr: must be auto, discard, inherit, stdout, the path of a file, or a map with `file`",
         ),
     ] {
         assert_eq!(refused(keys), why);
     }
+}
+
+#[test]
+fn captured_output_is_a_map_with_a_file() {
+    let program = program("stderr: {file: '${name}.log', max_bytes: 1KB, timestamps: yes}");
+    let Output::Captured(capture) = &program.launch.stderr else { panic!() };
+    assert_eq!(capture.file.expand(3, "p:3"), "/srv/p:3.log");
+    assert_eq!((capture.max_bytes, capture.keep, capture.timestamps), (1024, 2, true));
+}
+
+#[test]
+fn no_two_processes_rotate_one_file() {
+    for keys in
+        ["numprocs: 2, stdout: {file: x.log}", "stdout: {file: x.log}, stderr: {file: ./x.log}"]
+    {
+        assert!(refused(keys).contains("/srv/x.log is rotated for p"), "{keys}");
+    }
+    program("numprocs: 2, stdout: {file: 'x${index}.log'}, stderr: stdout");
 }
 
 #[test]
