@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 /// The rooms under src/, each with those that it may name. A room may always name itself;
 /// main.rs and cli.rs are the door, and may name all.
-const MAY_NAME: [(&str, &[&str]); 6] = [
+const MAY_NAME: [(&str, &[&str]); 7] = [
     ("config", &[]),
     ("supervisor", &["config"]),
     ("protocol", &["supervisor", "config"]),
     ("sys", &[]),
+    ("logger", &["sys"]),
     ("shell", &["protocol", "config", "sys", "supervisor"]),
-    ("daemon", &["config", "supervisor", "protocol", "sys"]),
+    ("daemon", &["config", "supervisor", "protocol", "sys", "logger"]),
 ];
 
 /// The one file outside of sys/ with unsafe functions: a trait of linefeed's declares them so.

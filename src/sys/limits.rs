@@ -1,5 +1,5 @@
 //! Resource limits by name.
-#![allow(unsafe_code)] // getrlimit(2)
+#![allow(unsafe_code)] // getrlimit(2), setrlimit(2)
 
 /// The number of the limit that setrlimit(2) calls RLIMIT_ and this name in capitals.
 pub fn number(name: &str) -> Option<u32> {
@@ -27,10 +27,22 @@ pub fn number(name: &str) -> Option<u32> {
 /// `unlimited`, as setrlimit(2) takes it.
 pub const UNLIMITED: u64 = libc::RLIM_INFINITY;
 
-/// How many descriptors this process may have open.
-pub fn open_files() -> u64 {
+/// How many descriptors this process may have open: the soft limit, and the hard one.
+pub fn open_files() -> (u64, u64) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` lives through the call.
     unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
-    limit.rlim_cur
+    (limit.rlim_cur, limit.rlim_max)
+}
+
+/// Makes it as many as the hard limit allows.
+pub fn raise_open_files() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` lives through the calls. Up to the hard limit is always allowed.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+        }
+    }
 }

@@ -3,17 +3,22 @@
 //! Each file is one concern of the kernel's. They know nothing of programs,
 //! requests or configuration.
 
+pub mod channel;
 pub mod children;
 pub mod clock;
+pub mod epoll;
 pub mod exec;
 pub mod files;
 pub mod limits;
 pub mod lock;
+pub mod output;
+pub mod pipe;
 pub mod poll;
 pub mod process;
 pub mod random;
 pub mod signals;
 pub mod spawn;
+pub mod splice;
 pub mod term;
 pub mod timer;
 pub mod users;

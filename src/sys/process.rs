@@ -74,6 +74,12 @@ pub fn become_subreaper() -> io::Result<()> {
     nix::sys::prctl::set_child_subreaper(true).map_err(Into::into)
 }
 
+/// Names this process, for ps(1): 15 bytes at most.
+pub fn set_name(name: &std::ffi::CStr) {
+    // A name is a convenience: without it all is as well.
+    let _ = nix::sys::prctl::set_name(name);
+}
+
 /// Sets the file mode creation mask.
 pub fn set_umask(mask: u32) {
     nix::sys::stat::umask(Mode::from_bits_truncate(mask));

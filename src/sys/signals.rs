@@ -118,6 +118,15 @@ fn is_handled(signal: i32) -> bool {
     HANDLED.contains(&signal) || real_time().contains(&signal)
 }
 
+/// Ignores every signal that would end this process and is no fault of its own code, and
+/// unblocks all: for a helper whose end is told by a descriptor.
+pub fn ignore() {
+    for signal in all().filter(|signal| is_handled(*signal)) {
+        set(signal, libc::SIG_IGN);
+    }
+    set_mask(&empty());
+}
+
 fn set(signal: i32, handler: libc::sighandler_t) {
     // SAFETY: an all-zero sigaction is a valid one, and it lives through the call. The handler
     // does only what a handler may.

@@ -1,0 +1,291 @@
+//! `taskmaster logger`: the one process that moves what programs print from pipes to files.
+//!
+//! The daemon starts it with one end of a [`Channel`] as standard input, and sends it [`Order`]s
+//! and, with them, the read sides of pipes. [`Report`]s go the other way. It ends when the daemon's
+//! end is closed and all that can be read by then has been moved.
+//!
+//! A turn, in order: wait; read the clock once; obey orders, or else give each pipe that is ready its
+//! share; close idle files; send reports. Orders come first, so that what is printed after one was
+//! sent is treated as it says; and no pipe is served in the same turn, since what was ready may be no
+//! more. Orders are read only while reports go out: a daemon that does not listen is not answered more
+//! and more.
+//!
+//! The daemon holds each pipe open both ways, so none of them ends. One that does has lost all
+//! who could write to it, and is dropped.
+
+mod logs;
+mod message;
+mod mover;
+mod plan;
+mod reports;
+mod rotate;
+mod stamp;
+mod step;
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Instant;
+
+pub use message::{Order, Report, Stream};
+use mover::{Feed, Mover};
+use reports::Reports;
+
+use crate::sys::channel::Channel;
+use crate::sys::epoll::Epoll;
+use crate::sys::poll::Interest;
+use crate::sys::timer::Timer;
+use crate::sys::{cause, clock, files, limits, process, signals};
+
+/// The numbers of the two descriptors that are no stream's.
+const DAEMON: u64 = u64::MAX;
+const TIMER: u64 = u64::MAX - 1;
+
+/// So many descriptors are no pipe's, however many streams there are.
+const SPARE: u64 = 8;
+
+/// As long as an order may be, in bytes: it holds a path, each byte of which may be escaped.
+const LONGEST: usize = 64 * 1024;
+
+/// The applet. Its exit status: 0; 1 if the system refuses what it needs; 2 if standard input is
+/// not the daemon's.
+pub fn run() -> u8 {
+    signals::ignore();
+    limits::raise_open_files();
+    process::set_name(c"taskmaster-log");
+    let failed = |what: &str, error: &io::Error| {
+        let _ = writeln!(io::stderr(), "taskmaster logger: {what}: {}", cause(error));
+    };
+    let daemon = match files::fill_stdio().and_then(|()| Channel::from_stdin()) {
+        Ok(daemon) => daemon,
+        Err(error) => {
+            failed("standard input is not a socket of the daemon's", &error);
+            return 2;
+        }
+    };
+    match Logger::new(daemon).and_then(|mut logger| logger.work()) {
+        Ok(()) => 0,
+        Err(error) => {
+            failed("waiting for output", &error);
+            1
+        }
+    }
+}
+
+struct Logger {
+    epoll: Epoll,
+    timer: Timer,
+    daemon: Channel,
+    feeds: BTreeMap<u64, Feed>,
+    mover: Mover,
+    reports: Reports,
+    /// Whether reports wait for room in the channel.
+    is_held_up: bool,
+    message: Vec<u8>,
+}
+
+impl Logger {
+    fn new(daemon: Channel) -> io::Result<Self> {
+        let (epoll, timer) = (Epoll::new()?, Timer::new()?);
+        epoll.add(daemon.as_fd(), DAEMON, Interest::Read)?;
+        epoll.add(timer.as_fd(), TIMER, Interest::Read)?;
+        Ok(Self {
+            epoll,
+            timer,
+            daemon,
+            feeds: BTreeMap::new(),
+            mover: Mover::new()?,
+            reports: Reports::default(),
+            is_held_up: false,
+            message: vec![0; LONGEST],
+        })
+    }
+
+    /// Until the daemon is gone. What is in the pipes is moved then, even after an error.
+    fn work(&mut self) -> io::Result<()> {
+        let ended = self.turns();
+        let now = clock::now();
+        for feed in self.feeds.values_mut() {
+            feed.hope(now);
+            let _ = self.mover.drain(feed, now, &mut self.reports);
+        }
+        ended
+    }
+
+    fn turns(&mut self) -> io::Result<()> {
+        let mut now = clock::now();
+        loop {
+            self.timer.arm(self.deadline(), now)?;
+            self.epoll.wait()?;
+            now = clock::now();
+            if !self.turn(now)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether there is another.
+    fn turn(&mut self, now: Instant) -> io::Result<bool> {
+        let is_called =
+            (0..).map_while(|place| self.epoll.event(place)).any(|(id, _)| id == DAEMON);
+        if is_called && !self.listen(now)? {
+            return Ok(false);
+        }
+        if !is_called {
+            self.serve_all(now);
+        }
+        self.mover.logs.sweep(now);
+        self.tell(now)?;
+        Ok(true)
+    }
+
+    /// Obeys all orders that are there. Whether the daemon is.
+    fn listen(&mut self, now: Instant) -> io::Result<bool> {
+        // There may be room for reports: they come first.
+        self.tell(now)?;
+        while !self.is_held_up {
+            match self.daemon.recv(&mut self.message) {
+                Ok((0, _)) => return Ok(false),
+                Ok((len, pipe)) => self.heed(len, pipe, now),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
+                Err(error) => return Err(error),
+            }
+            self.tell(now)?;
+        }
+        Ok(true)
+    }
+
+    fn serve_all(&mut self, now: Instant) {
+        for place in 0.. {
+            match self.epoll.event(place) {
+                None => break,
+                Some((TIMER, _)) => self.timer.drain(),
+                Some((id, ready)) => self.serve(id, ready.gone, now),
+            }
+        }
+    }
+
+    /// Reports that are due count only while the channel takes them.
+    fn deadline(&self) -> Option<Instant> {
+        let reports = self.reports.deadline().filter(|_| !self.is_held_up);
+        self.mover.logs.deadline().into_iter().chain(reports).min()
+    }
+
+    /// Sends reports. If not all go out, it waits for room, and for nothing else of the daemon's.
+    fn tell(&mut self, now: Instant) -> io::Result<()> {
+        let is_held_up = !self.reports.send(&self.daemon, now);
+        if is_held_up != self.is_held_up {
+            self.is_held_up = is_held_up;
+            let interest = if is_held_up { Interest::Write } else { Interest::Read };
+            self.epoll.change(self.daemon.as_fd(), DAEMON, interest)?;
+        }
+        Ok(())
+    }
+
+    /// A stream's share of the turn.
+    fn serve(&mut self, id: u64, is_gone: bool, now: Instant) {
+        let Some(feed) = self.feeds.get_mut(&id) else { return };
+        match self.mover.turn(feed, now, &mut self.reports) {
+            Ok(0) if is_gone => self.forget(id),
+            Ok(_) => {}
+            Err(error) => self.give_up(id, &error, now),
+        }
+    }
+
+    /// An order of another version's, which is none of ours, is left aside.
+    fn heed(&mut self, len: usize, pipe: Option<OwnedFd>, now: Instant) {
+        let message = self.message.get(..len).unwrap_or_default();
+        if let Ok(order) = Order::decode(message) {
+            self.obey(order, pipe, now);
+        }
+    }
+
+    fn obey(&mut self, order: Order, pipe: Option<OwnedFd>, now: Instant) {
+        match order {
+            Order::Add(stream) => self.add(stream, pipe, now),
+            Order::Change(stream) => self.change(stream, now),
+            Order::Remove { id } => {
+                self.drain(id, now);
+                self.forget(id);
+            }
+            Order::Clear { id } => self.clear(id, now),
+            Order::Reopen => {
+                self.mover.logs.close_all();
+                self.feeds.values_mut().for_each(|feed| feed.hope(now));
+            }
+        }
+    }
+
+    fn add(&mut self, stream: Stream, pipe: Option<OwnedFd>, now: Instant) {
+        let id = stream.id;
+        self.drain(id, now);
+        self.forget(id);
+        if id >= TIMER {
+            return;
+        }
+        // The system leaves a descriptor out that would be one too many; and the last ones are for
+        // logs, or else no stream could be written.
+        let few = |pipe: &OwnedFd| {
+            u64::try_from(pipe.as_raw_fd())
+                .is_ok_and(|fd| fd < limits::open_files().0.saturating_sub(SPARE))
+        };
+        let Some(pipe) = pipe.filter(few) else {
+            let cause = "receiving its pipe: Too many open files";
+            self.reports.lost(id, 0, cause, now);
+            return;
+        };
+        match self.epoll.add(pipe.as_fd(), id, Interest::Read) {
+            Ok(()) => drop(self.feeds.insert(id, Feed::new(stream, pipe))),
+            Err(error) => self.give_up(id, &error, now),
+        }
+    }
+
+    fn change(&mut self, stream: Stream, now: Instant) {
+        let Some(feed) = self.feeds.get_mut(&stream.id) else { return };
+        self.mover.logs.close(stream.id);
+        if feed.stream.path == stream.path && stream.keep < feed.stream.keep {
+            // Those that it cannot remove are in nobody's way.
+            let _ = rotate::remove_beyond(&stream.path, stream.keep);
+        }
+        feed.stream = stream;
+        feed.hope(now);
+    }
+
+    fn clear(&mut self, id: u64, now: Instant) {
+        // What was printed before goes as well.
+        self.drain(id, now);
+        let error = match self.feeds.get_mut(&id) {
+            None => Some("nothing is captured under this number".to_owned()),
+            Some(feed) => {
+                feed.hope(now);
+                let path = &feed.stream.path;
+                let failed = |error| format!("clearing {}: {}", path.display(), cause(&error));
+                rotate::clear(path).map_err(failed).err()
+            }
+        };
+        self.reports.cleared(id, error);
+    }
+
+    fn drain(&mut self, id: u64, now: Instant) {
+        if let Some(feed) = self.feeds.get_mut(&id)
+            && let Err(error) = self.mover.drain(feed, now, &mut self.reports)
+        {
+            self.give_up(id, &error, now);
+        }
+    }
+
+    /// Nothing can be taken out of its pipe: to wait for it again would never end.
+    fn give_up(&mut self, id: u64, error: &io::Error, now: Instant) {
+        self.forget(id);
+        self.reports.lost(id, 0, &format!("reading its pipe: {}", cause(error)), now);
+    }
+
+    fn forget(&mut self, id: u64) {
+        if let Some(feed) = self.feeds.remove(&id) {
+            self.epoll.remove(feed.pipe());
+            self.mover.logs.close(id);
+        }
+        self.reports.removed(id);
+    }
+}

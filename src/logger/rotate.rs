@@ -1,0 +1,129 @@
+//! A log's old files: PATH.1 is the newest of them.
+//!
+//! All goes by names: a link is renamed as a file is.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use crate::sys::output;
+
+/// Makes PATH the newest old file, of which at most `keep` stay; with none, removes it.
+///
+/// Renames from the lowest number that is free down: one that is cut short leaves a gap, which the
+/// next one fills, and drops nothing.
+///
+/// # Errors
+/// Those of rename(2) and unlink(2). That PATH has gone is none.
+pub(super) fn rotate(path: &Path, keep: u32) -> io::Result<()> {
+    let is_free = |number: &u32| numbered(path, *number).symlink_metadata().is_err();
+    let free = (1..keep).find(is_free).unwrap_or(keep);
+    for number in (1..free).rev() {
+        fs::rename(numbered(path, number), numbered(path, number + 1))?;
+    }
+    unless_gone(match keep {
+        0 => fs::remove_file(path),
+        _ => fs::rename(path, numbered(path, 1)),
+    })
+}
+
+/// Empties the file and removes the old ones. It need not be there.
+///
+/// # Errors
+/// Those of the system calls, and of [`output::open`].
+pub(super) fn clear(path: &Path) -> io::Result<()> {
+    if let Some(file) = output::open_existing(path)? {
+        file.set_len(0)?;
+    }
+    remove_beyond(path, 0)
+}
+
+/// Removes the old files from `keep` + 1 on.
+///
+/// # Errors
+/// Those of unlink(2).
+pub(super) fn remove_beyond(path: &Path, keep: u32) -> io::Result<()> {
+    // A rotation that was cut short leaves one gap; two are the end.
+    let mut gaps = 0;
+    for number in keep.saturating_add(1).. {
+        match fs::remove_file(numbered(path, number)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => gaps += 1,
+            done => done.map(|()| gaps = 0)?,
+        }
+        if gaps == 2 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn unless_gone(done: io::Result<()>) -> io::Result<()> {
+    done.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The files of a folder with what is in them.
+    fn files(folder: &Path) -> Vec<String> {
+        let text = |path: PathBuf| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            format!("{name}={}", fs::read_to_string(&path).unwrap())
+        };
+        let mut all: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|entry| text(entry.unwrap().path())).collect();
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn the_newest_is_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        for text in ["one", "two", "three", "four"] {
+            fs::write(&path, text).unwrap();
+            rotate(&path, 3).unwrap();
+        }
+        assert_eq!(files(folder.path()), ["a.1=four", "a.2=three", "a.3=two"]);
+    }
+
+    #[test]
+    fn a_gap_is_filled_and_nothing_beyond_it_moves() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        for name in ["a", "a.1", "a.3", "a.4"] {
+            fs::write(folder.path().join(name), name).unwrap();
+        }
+        rotate(&path, 4).unwrap();
+        assert_eq!(files(folder.path()), ["a.1=a", "a.2=a.1", "a.3=a.3", "a.4=a.4"]);
+    }
+
+    #[test]
+    fn with_none_kept_the_file_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, "x").unwrap();
+        rotate(&path, 0).unwrap();
+        assert!(files(folder.path()).is_empty());
+        rotate(&path, 0).unwrap();
+    }
+
+    #[test]
+    fn cleared_is_all_of_it_whatever_is_kept_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        for name in ["a", "a.1", "a.3", "a.4", "a.b", "b.1"] {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        clear(&path).unwrap();
+        assert_eq!(files(folder.path()), ["a.b=x", "a=", "b.1=x"]);
+        clear(&folder.path().join("none")).unwrap();
+    }
+}

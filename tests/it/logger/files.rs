@@ -1,0 +1,192 @@
+//! Which files are written to, and what orders do to them.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+use serde_json::json;
+
+use super::rig::{Rig, size};
+use crate::bench::{exists, finished, is_root, signal, taskmaster, until};
+
+#[test]
+fn a_new_file_is_private_to_its_owner_and_group_and_an_old_one_is_kept() {
+    let mut rig = Rig::up();
+    fs::write(rig.path("old"), "before\n").unwrap();
+    fs::set_permissions(rig.path("old"), fs::Permissions::from_mode(0o600)).unwrap();
+    let owner = if is_root() { json!([12, 34]) } else { json!(null) };
+    rig.capture(1, "old", json!({ "owner": owner })).write_all(b"after\n").unwrap();
+    rig.capture(2, "log/new", json!({ "owner": owner })).write_all(b"new\n").unwrap();
+    assert_eq!(rig.end(), 0);
+    let about = |name| {
+        let about = fs::metadata(rig.path(name)).unwrap();
+        (about.mode() & 0o777, about.uid(), about.gid())
+    };
+    let mine = (about("").1, about("").2);
+    let theirs = if is_root() { (12, 34) } else { mine };
+    assert_eq!(about("old"), (0o600, mine.0, mine.1));
+    assert_eq!(about("log/new"), (0o640, theirs.0, theirs.1));
+    assert_eq!(about("log").0, 0o700, "the folder");
+    assert_eq!(fs::read(rig.path("old")).unwrap(), b"before\nafter\n");
+}
+
+#[test]
+fn what_is_no_file_is_refused_and_holds_nobody_up() {
+    let mut rig = Rig::up();
+    fs::create_dir(rig.path("folder")).unwrap();
+    nix::unistd::mkfifo(&rig.path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(rig.path("socket")).unwrap();
+    symlink(rig.path("loop"), rig.path("loop")).unwrap();
+    symlink("/dev/zero", rig.path("device")).unwrap();
+    let refused = [
+        ("folder", "it is a folder"),
+        ("fifo", "it is a FIFO"),
+        ("socket", "it is a socket"),
+        ("device", "it is a device"),
+        ("loop", "Too many symbolic links encountered"),
+        ("no/such/folder", "No such file or directory"),
+    ];
+    for (id, (name, why)) in (0..).zip(refused) {
+        // More than its pipe holds.
+        rig.capture(id, name, json!({})).write_all(&[b'x'; 300_000]).unwrap();
+        let path = rig.path(name);
+        let cause = format!("opening {}: {why}", path.display());
+        let lost = rig.until_report("lost");
+        assert_eq!((&lost["id"], &lost["cause"]), (&json!(id), &json!(cause)));
+    }
+    rig.capture(9, "log", json!({})).write_all(b"fine\n").unwrap();
+    assert_eq!(rig.logged("log").concat(), b"fine\n");
+}
+
+#[test]
+fn a_link_is_followed_if_root_or_the_user_owns_it() {
+    let mut rig = Rig::up();
+    symlink("target", rig.path("mine")).unwrap();
+    symlink("/dev/null", rig.path("null")).unwrap();
+    rig.capture(1, "mine", json!({})).write_all(b"through\n").unwrap();
+    rig.capture(2, "null", json!({"max_bytes": 10})).write_all(&[b'x'; 300_000]).unwrap();
+    if is_root() {
+        symlink(rig.path("victim"), rig.path("theirs")).unwrap();
+        std::os::unix::fs::lchown(rig.path("theirs"), Some(12), Some(12)).unwrap();
+        rig.capture(3, "theirs", json!({})).write_all(b"aimed\n").unwrap();
+        let cause = rig.until_report("lost")["cause"].take();
+        let why = "it is a link that neither root nor this user owns";
+        assert!(cause.as_str().unwrap().ends_with(why), "{cause}");
+        assert!(!exists(&rig.path("victim")));
+    }
+    assert_eq!(rig.logged("target").concat(), b"through\n");
+    assert!(rig.reports().is_empty(), "of /dev/null");
+}
+
+#[test]
+fn cleared_is_the_file_and_the_old_ones_whether_it_is_open_or_not() {
+    let mut rig = Rig::up();
+    let mut pipe = rig.capture(1, "log", json!({"max_bytes": 4}));
+    let log = rig.path("log");
+    pipe.write_all(b"one\ntwo\nthree\n").unwrap();
+    until("all is there", || size(&log) == 6);
+    rig.order(json!({"clear": {"id": 1}}));
+    assert_eq!(rig.until_report("cleared"), json!({"id": 1, "error": null}));
+    assert_eq!(size(&log), 0);
+    assert!(!exists(&rig.path("log.1")) && !exists(&rig.path("log.2")));
+
+    fs::write(rig.path("idle"), "of another day\n").unwrap();
+    rig.capture(2, "idle", json!({}));
+    rig.order(json!({"clear": {"id": 2}}));
+    assert_eq!(rig.until_report("cleared"), json!({"id": 2, "error": null}));
+    assert_eq!(size(&rig.path("idle")), 0);
+
+    fs::create_dir(rig.path("folder")).unwrap();
+    rig.capture(3, "folder", json!({}));
+    rig.order(json!({"clear": {"id": 3}}));
+    let error = rig.until_report("cleared")["error"].take();
+    assert!(error.as_str().unwrap().ends_with("/folder: it is a folder"), "{error}");
+    rig.order(json!({"clear": {"id": 4}}));
+    assert!(rig.until_report("cleared")["error"].is_string(), "there is none");
+    pipe.write_all(b"new\n").unwrap();
+    assert_eq!(rig.logged("log").concat(), b"new\n");
+}
+
+#[test]
+fn a_change_counts_from_the_next_byte_on() {
+    let mut rig = Rig::up();
+    let mut pipe = rig.capture(1, "old", json!({}));
+    pipe.write_all(b"half a ").unwrap();
+    let old = rig.path("old");
+    until("it is there", || size(&old) == 7);
+    rig.change(1, "new", json!({"timestamps": true}));
+    let new = rig.path("new");
+    pipe.write_all(b"line\n").unwrap();
+    until("it is stamped", || size(&new) == 35);
+    for number in 1..=4 {
+        fs::write(rig.path(&format!("new.{number}")), "old").unwrap();
+    }
+    rig.change(1, "new", json!({"max_bytes": 5, "keep": 4}));
+    rig.change(1, "new", json!({"max_bytes": 5, "keep": 1}));
+    pipe.write_all(b"plain\n").unwrap();
+    assert_eq!(rig.end(), 0);
+    assert_eq!(fs::read(rig.path("old")).unwrap(), b"half a ");
+    assert_eq!(fs::read(rig.path("new")).unwrap(), b"plain\n");
+    assert_eq!(size(&rig.path("new.1")), 35);
+    assert!(!exists(&rig.path("new.2")), "fewer are kept");
+}
+
+#[test]
+fn files_that_were_moved_away_are_opened_anew_when_told_so() {
+    let mut rig = Rig::up();
+    let mut pipe = rig.capture(1, "log", json!({}));
+    let (log, moved) = (rig.path("log"), rig.path("moved"));
+    pipe.write_all(b"one\n").unwrap();
+    until("it is there", || size(&log) == 4);
+    fs::rename(&log, &moved).unwrap();
+    pipe.write_all(b"two\n").unwrap();
+    until("it is there", || size(&moved) == 8);
+    rig.order(json!("reopen"));
+    pipe.write_all(b"three\n").unwrap();
+    until("it is there", || size(&log) == 6);
+    fs::remove_file(&log).unwrap();
+    pipe.write_all(b"four\n").unwrap();
+    assert_eq!(rig.logged("log").concat(), b"four\n", "without being told so");
+}
+
+#[test]
+fn a_stream_that_is_removed_is_moved_to_its_end_and_let_go() {
+    let mut rig = Rig::up();
+    let mut pipe = rig.capture(1, "log", json!({}));
+    pipe.write_all(b"last words\n").unwrap();
+    rig.order(json!({"remove": {"id": 1}}));
+    let (log, idle) = (rig.path("log"), Rig::up());
+    until("it is there", || size(&log) == 11);
+    until("nothing of it is open", || rig.open() == idle.open());
+    pipe.write_all(b"to nobody\n").unwrap();
+    assert_eq!(rig.logged("log").concat(), b"last words\n");
+}
+
+#[test]
+fn signals_do_not_end_it() {
+    let mut rig = Rig::up();
+    for number in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1] {
+        signal(rig.pid(), number);
+    }
+    rig.capture(1, "log", json!({})).write_all(b"still here\n").unwrap();
+    assert_eq!(rig.logged("log").concat(), b"still here\n");
+}
+
+#[test]
+fn orders_that_it_does_not_know_are_left_aside() {
+    let mut rig = Rig::up();
+    rig.order(json!({"fly": {"id": 1}}));
+    rig.order(json!({"add": {"id": 1}}));
+    rig.capture(1, "log", json!({})).write_all(b"fine\n").unwrap();
+    assert_eq!(rig.logged("log").concat(), b"fine\n");
+}
+
+#[test]
+fn without_its_socket_it_says_so_and_ends() {
+    let mut command = taskmaster();
+    command.arg("logger");
+    let said = finished(command);
+    assert_eq!(said.status, 2);
+    assert_eq!(said.err.lines().count(), 1, "{}", said.err);
+    assert!(said.err.starts_with("taskmaster logger: standard input is not "), "{}", said.err);
+}
