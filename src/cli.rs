@@ -123,6 +123,8 @@ pub enum Invocation {
         /// `-c`.
         config: Option<PathBuf>,
     },
+    /// Move captured output: started by the daemon, and of no use to people.
+    Logger,
     /// Print this.
     Print(String),
 }
@@ -149,6 +151,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
     match first.as_str() {
         "-h" | "--help" => return Ok(Invocation::Print(help())),
         "-V" | "--version" => return Ok(Invocation::Print(version())),
+        "logger" => return Ok(Invocation::Logger),
         _ => {}
     }
     // `check` is both; the applet needs no daemon.

@@ -4,6 +4,7 @@
 mod cli;
 mod config;
 mod daemon;
+mod logger;
 #[cfg(test)]
 mod papers;
 mod protocol;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
             let _ = write!(std::io::stdout(), "{text}");
             0
         }
+        Invocation::Logger => logger::run(),
         Invocation::Daemon { config, detach } => {
             daemon::run(&daemon::Options { config, detach, surroundings: surroundings() })
         }

@@ -4,7 +4,8 @@ use std::io::Write as _;
 
 use super::recipe::Kitchen;
 use super::{Options, source};
-use crate::config::{Config, Problems};
+use crate::config::{Config, Problems, Program};
+use crate::sys::limits;
 use crate::sys::process::is_terminal;
 
 /// Prints what is wrong on stderr. The exit status: 0, or 2 with problems.
@@ -24,7 +25,7 @@ pub fn check(options: &Options) -> u8 {
             return 2;
         }
     };
-    if let Ok(mut kitchen) = Kitchen::new(&config.daemon.state_dir) {
+    if let Ok(mut kitchen) = Kitchen::new(&config.daemon.state_dir, limits::open_files()) {
         kitchen.look_up(&config);
         for warning in warnings(&config, &kitchen) {
             let _ = writeln!(stderr, "warning: {warning}");
@@ -52,7 +53,28 @@ pub(super) fn warnings(config: &Config, kitchen: &Kitchen) -> Vec<String> {
     let file = config.file.display();
     let missing = config.programs.values().flat_map(|program| kitchen.missing(program));
     let missing = missing.map(|what| format!("{file}: {what}"));
-    config.warnings.iter().map(ToString::to_string).chain(missing).collect()
+    let own = config.warnings.iter().map(ToString::to_string);
+    own.chain(missing).chain(too_many_streams(config)).collect()
+}
+
+/// Each captured stream takes an open file of the daemon's and one of the logger's.
+fn too_many_streams(config: &Config) -> Option<String> {
+    /// For clients, and for what else is open.
+    const OTHERS: u64 = 128;
+    let of = |program: &Program| {
+        let outputs = [&program.launch.stdout, &program.launch.stderr];
+        let captured: u64 = outputs.map(|output| u64::from(output.is_captured())).iter().sum();
+        u64::from(program.numprocs) * captured
+    };
+    let streams: u64 = config.programs.values().map(|program| of(program)).sum();
+    let (_, most) = limits::open_files();
+    (streams.saturating_add(OTHERS) > most).then(|| {
+        format!(
+            "{}: {streams} captured streams, but only {most} files may be open: raise the hard \
+             limit (ulimit -Hn), or let some be discarded",
+            config.file.display()
+        )
+    })
 }
 
 /// All problems; with the line and a caret under the place where a person reads them.

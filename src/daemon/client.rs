@@ -9,6 +9,7 @@ use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use super::tail::Tail;
 use crate::protocol::hello::{ClientHello, Greeting, Identity, Secret, Side, Welcome, is_nonce};
 use crate::protocol::{LINE_LIMIT, LineError, Lines, PROTOCOL, Reply};
 use crate::supervisor::Id;
@@ -63,8 +64,21 @@ pub(super) enum Task {
     Wait(Waiting),
     /// Every event, until it says otherwise.
     Follow,
+    /// What is added to logs.
+    Tail(Tail),
+    /// Captured logs to be emptied.
+    Clear(Clearing),
     /// The daemon's end.
     Shutdown,
+}
+
+/// Captured logs on their way to be empty.
+#[derive(Debug)]
+pub(super) struct Clearing {
+    /// The streams whose answer is out, with the names of their processes.
+    pub(super) pending: BTreeMap<u64, String>,
+    /// Whether one of them failed.
+    pub(super) failed: bool,
 }
 
 /// A start, stop or restart under way.
@@ -137,14 +151,16 @@ impl Client {
         self.takes_lines()
             && match self.task {
                 Task::None => self.lines.has_line(),
-                Task::Follow | Task::Wait(_) | Task::Shutdown => self.interrupts(),
+                Task::Follow | Task::Wait(_) | Task::Tail(_) | Task::Clear(_) | Task::Shutdown => {
+                    self.interrupts()
+                }
             }
     }
 
     /// Whether it wants no more of what its last request waits for: it says an empty line, or
     /// nothing any more, and of what would never end, it asks for something else.
     fn interrupts(&self) -> bool {
-        let follows = matches!(self.task, Task::Follow);
+        let follows = matches!(self.task, Task::Follow | Task::Tail(_));
         self.finished || self.lines.starts_with_newline() || (follows && self.lines.has_line())
     }
 
@@ -314,7 +330,9 @@ impl Client {
         }
         match &self.task {
             Task::Wait(waiting) => waiting.until,
-            Task::None | Task::Follow | Task::Shutdown => None,
+            // Who does not read is not served.
+            Task::Tail(tail) => (self.unread() < ENOUGH).then_some(tail.due),
+            Task::None | Task::Follow | Task::Clear(_) | Task::Shutdown => None,
         }
     }
 }

@@ -4,19 +4,19 @@ use super::client::{Goal, Incoming, Task, Waiting};
 use super::{Daemon, words};
 use crate::config::{Level, Signal};
 use crate::protocol::hello::Identity;
-use crate::protocol::{End, PidRow, Reply, Request, ResultRow, Wait};
-use crate::supervisor::{Event, Id, State};
+use crate::protocol::{End, PidRow, Reply, Request, ResultRow, Row, Wait};
+use crate::supervisor::{Event, Id, Process, State};
 
 /// The exit statuses that replies end with, as taskmasterctl(1) lists them.
-mod exit {
-    pub(super) const FAILED: u8 = 1;
+pub(super) mod exit {
+    pub(crate) const FAILED: u8 = 1;
     pub(super) const USAGE: u8 = 2;
     pub(super) const NOT_RUNNING: u8 = 3;
     pub(super) const NO_SUCH_PROCESS: u8 = 4;
 }
 
 /// Everything that is answered at once.
-type Answer = Vec<Reply>;
+pub(super) type Answer = Vec<Reply>;
 
 impl Daemon {
     /// Hears what this client has said, and answers as far as it lets us.
@@ -52,8 +52,8 @@ impl Daemon {
         let Some(client) = self.clients.get_mut(index) else { return };
         match std::mem::replace(&mut client.task, Task::None) {
             Task::None => {}
-            Task::Follow => client.send(&Reply::DONE),
-            Task::Wait(_) | Task::Shutdown => {
+            Task::Follow | Task::Tail(_) => client.send(&Reply::DONE),
+            Task::Wait(_) | Task::Clear(_) | Task::Shutdown => {
                 client.send(&Reply::failed(exit::FAILED, "not waited for; what was asked goes on"));
             }
         }
@@ -78,6 +78,15 @@ impl Daemon {
                 self.follow_shutdown(index);
                 self.shut_down("shutdown was asked for");
             }
+            Request::Tail { selector, stream, follow, lines, .. } => {
+                let logs = self.logs_of(&selector, stream);
+                self.tail(index, logs, lines, follow);
+            }
+            Request::Log { follow, lines } => {
+                let logs = self.own_log();
+                self.tail(index, logs, lines, follow);
+            }
+            Request::Clear { selectors } => self.clear(index, &selectors),
             Request::Status { selectors, .. } => self.reply_to(index, |d| d.status(&selectors)),
             Request::Signal { signal, selectors } => {
                 self.reply_to(index, |d| d.send_signal(signal, &selectors));
@@ -106,13 +115,13 @@ impl Daemon {
         self.reply(index, answer);
     }
 
-    fn reply(&mut self, index: usize, answer: Answer) {
+    pub(super) fn reply(&mut self, index: usize, answer: Answer) {
         if let Some(client) = self.clients.get_mut(index) {
             answer.iter().for_each(|reply| client.send(reply));
         }
     }
 
-    fn select(&self, selectors: &[String]) -> Result<Vec<Id>, Answer> {
+    pub(super) fn select(&self, selectors: &[String]) -> Result<Vec<Id>, Answer> {
         let unknown = |error: crate::supervisor::Unknown| {
             vec![Reply::failed(exit::NO_SUCH_PROCESS, error.to_string())]
         };
@@ -131,11 +140,16 @@ impl Daemon {
         let mut answer: Answer = Vec::with_capacity(ids.len() + 1);
         for process in ids.into_iter().filter_map(|id| self.supervisor.get(id)) {
             down |= !matches!(process.state, State::Running { .. });
-            answer.push(Reply::Status(words::row(process, self.now.at)));
+            answer.push(Reply::Status(self.row(process)));
         }
         let exit = if down { exit::NOT_RUNNING } else { 0 };
         answer.push(Reply::End(End { exit, error: None }));
         answer
+    }
+
+    fn row(&self, process: &Process) -> Row {
+        let lost = self.captures.lost(&process.program.name, process.index);
+        Row { lost_bytes: lost, ..words::row(process, self.now.at) }
     }
 
     fn pids(&mut self, selectors: &[String]) -> Answer {

@@ -1,6 +1,7 @@
 //! Doing what the supervisor has decided: each effect is a system call or a message, and what
 //! comes of it goes back as an event.
 
+use super::capture::Which;
 use super::{Daemon, recipe, words};
 use crate::config::Level;
 use crate::supervisor::{Change, Effect, Event, Id};
@@ -15,7 +16,12 @@ impl Daemon {
                 Effect::Spawn(id) => self.spawn(id),
                 Effect::Signal { id, pid, signal, group } => self.signal(id, pid, signal, group),
                 Effect::Told(id, change) => self.tell(id, &change),
-                Effect::Forgotten(id, name) => self.forgotten(id, &name),
+                Effect::Forgotten { id, name, program, index } => {
+                    for which in [Which::Stdout, Which::Stderr] {
+                        self.captures.close(&(program.clone(), index, which));
+                    }
+                    self.forgotten(id, &name);
+                }
             }
         }
     }
@@ -26,7 +32,7 @@ impl Daemon {
             return;
         }
         let Some(process) = self.supervisor.get(id) else { return };
-        let launched = self.kitchen.prepare(process).and_then(|prepared| {
+        let launched = self.kitchen.prepare(process, &mut self.captures).and_then(|prepared| {
             let launched = self.launcher.launch(&prepared.recipe, prepared.mode);
             launched.map_err(|failure| recipe::explain(&failure, process))
         });

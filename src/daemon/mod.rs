@@ -5,17 +5,21 @@
 //! [`commands`].
 
 mod accept;
+mod capture;
 mod check;
 mod client;
 mod commands;
 mod effects;
 mod log;
+mod logging;
+mod output;
 mod recipe;
 mod reload;
 pub mod source;
 mod start;
 mod state_dir;
 mod strays;
+mod tail;
 mod turn;
 mod wait;
 mod when;
@@ -60,6 +64,9 @@ struct Daemon {
     supervisor: Supervisor,
     kitchen: Kitchen,
     launcher: Launcher,
+    captures: capture::Captures,
+    /// Since when the daemon's end waits for the logger's.
+    logger_ending: Option<Instant>,
     /// Reports of children that were launched apart, by pid.
     reports: std::collections::HashMap<i32, std::os::fd::OwnedFd>,
     strays: Strays,
@@ -136,6 +143,7 @@ impl Daemon {
         while self.supervisor.has_effects() {
             self.read_clock();
             self.perform(turn::EFFECTS_A_TURN);
+            self.tend_logger();
         }
         if let Some(starting) = starting {
             starting.done();

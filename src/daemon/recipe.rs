@@ -5,11 +5,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, InheritEnv, Launch, Limit, Output, Program, parse_env_file};
+use super::capture::{Captures, Settings, Which};
+use crate::config::{
+    Capture, Config, InheritEnv, Launch, Limit, Output, Program, Template, parse_env_file,
+};
 use crate::supervisor::Process;
 use crate::sys::spawn::{Failure, Mode, Recipe, Step};
 use crate::sys::users::{self, Ids};
@@ -28,6 +31,8 @@ pub(super) struct Kitchen {
     null: File,
     /// Where captured output goes.
     log_folder: PathBuf,
+    /// The limits of open files, soft and hard, that the daemon was started with.
+    open_files: (u64, u64),
     /// Users and groups, looked up when the configuration is read.
     ids: HashMap<Who, Result<Option<Ids>, String>>,
 }
@@ -44,11 +49,12 @@ impl Kitchen {
     ///
     /// # Errors
     /// Those of opening /dev/null.
-    pub(super) fn new(state_dir: &Path) -> std::io::Result<Self> {
+    pub(super) fn new(state_dir: &Path, open_files: (u64, u64)) -> std::io::Result<Self> {
         Ok(Self {
             inherited: std::env::vars_os().collect(),
             null: File::options().read(true).write(true).open("/dev/null")?,
             log_folder: state_dir.join("log"),
+            open_files,
             ids: HashMap::new(),
         })
     }
@@ -89,7 +95,11 @@ impl Kitchen {
     ///
     /// # Errors
     /// The step and the cause, for people.
-    pub(super) fn prepare(&self, process: &Process) -> Result<Prepared, String> {
+    pub(super) fn prepare(
+        &self,
+        process: &Process,
+        captures: &mut Captures,
+    ) -> Result<Prepared, String> {
         let launch = &process.program.launch;
         let (index, name) = (process.index, process.name());
         let ids = self.ids(&process.program, index)?;
@@ -113,10 +123,11 @@ impl Kitchen {
         let mut open = Vec::new();
         // Only root can give a file away; who else is to become another fails at that step.
         let owner = ids.filter(|_| users::is_root()).map(|ids| (ids.uid, ids.gid));
-        let stdout = self.stream(&launch.stdout, process, "stdout", owner, &mut open)?;
-        let stderr = match launch.stderr {
-            Output::Stdout => stdout.unwrap_or(1),
-            _ => self.stream(&launch.stderr, process, "stderr", owner, &mut open)?.unwrap_or(2),
+        let mut stream = |which| self.stream(process, which, owner, captures, &mut open);
+        let stdout = stream(Which::Stdout)?;
+        let stderr = match (stream(Which::Stderr)?, &launch.stderr) {
+            (None, Output::Stdout) => stdout.unwrap_or(1),
+            (fd, _) => fd.unwrap_or(2),
         };
         let recipe = Recipe {
             argv,
@@ -126,12 +137,26 @@ impl Kitchen {
             folder: folder.map(|folder| c_string(folder, "workingdir")).transpose()?,
             umask: launch.umask,
             ids: ids.filter(|ids| !is_me(ids)).map(|i| (i.uid, i.gid, i.groups.clone())),
-            limits: launch.limits.iter().filter_map(numbers).collect(),
+            limits: self
+                .inherited_limits()
+                .chain(launch.limits.iter().filter_map(numbers))
+                .collect(),
             nice: launch.nice,
             oom_score_adj: launch.oom_score_adj.and_then(|n| CString::new(n.to_string()).ok()),
             no_new_privs: launch.no_new_privs,
         };
         Ok(Prepared { recipe, mode, _open: open })
+    }
+
+    /// The daemon raises its own limit of open files; what it starts has the one it was given.
+    fn inherited_limits(&self) -> impl Iterator<Item = (u32, u64, u64)> {
+        let (soft, hard) = self.open_files;
+        limits::number("nofile").map(|number| (number, soft, hard)).into_iter()
+    }
+
+    /// Descriptor 0 of whom it does not concern.
+    pub(super) fn null(&self) -> BorrowedFd<'_> {
+        self.null.as_fd()
     }
 
     /// Whether the daemon may wait for the exec: not where it might hang.
@@ -144,35 +169,56 @@ impl Kitchen {
         if places.any(files::may_hang) { Mode::Apart } else { Mode::Together }
     }
 
-    /// The descriptor of a stream; none: the daemon's own.
+    /// The descriptor of a stream; none: the daemon's own, or the other stream's.
     fn stream(
         &self,
-        output: &Output,
         process: &Process,
-        which: &str,
+        which: Which,
         owner: Option<(u32, u32)>,
+        captures: &mut Captures,
         open: &mut Vec<File>,
     ) -> Result<Option<i32>, String> {
-        let path = match output {
-            Output::Inherit | Output::Stdout => return Ok(None),
-            Output::Discard => return Ok(Some(self.null.as_raw_fd())),
-            Output::File(path) => PathBuf::from(path.expand(process.index, &process.name())),
-            Output::Auto => self.auto_log(process, which),
+        let key = (process.program.name.clone(), process.index, which);
+        let file = match (self.capture(process, which), output(process, which)) {
+            (Some(settings), _) => captures
+                .open(key, settings)
+                .map_err(|error| format!("capturing {}: {}", which.name(), cause(&error)))?,
+            (None, other) => {
+                captures.close(&key);
+                let Output::File(path) = other else {
+                    let null = self.null.as_raw_fd();
+                    return Ok(matches!(other, Output::Discard).then_some(null));
+                };
+                let path = PathBuf::from(path.expand(process.index, &process.name()));
+                files::open_log(&path, owner)
+                    .map_err(|e| failed(&format!("opening {}", which.name()), &path, &e))?
+            }
         };
-        if matches!(output, Output::Auto) {
-            files::make_private_folder(&self.log_folder)
-                .map_err(|error| failed("making", &self.log_folder, &error))?;
-        }
-        let file = files::open_log(&path, owner)
-            .map_err(|error| failed(&format!("opening {which}"), &path, &error))?;
         let fd = file.as_raw_fd();
         open.push(file);
         Ok(Some(fd))
     }
 
-    /// Where a stream goes that is `auto`.
-    fn auto_log(&self, process: &Process, which: &str) -> PathBuf {
-        self.log_folder.join(format!("{}.{which}.log", process.name()))
+    /// How a stream is captured, if it is.
+    pub(super) fn capture(&self, process: &Process, which: Which) -> Option<Settings> {
+        let name = process.name();
+        let auto = || {
+            let file = self.log_folder.join(format!("{name}.{}.log", which.name()));
+            Capture::to(Template::from(file.to_string_lossy().into_owned()))
+        };
+        let capture = match output(process, which) {
+            Output::Auto => auto(),
+            Output::Captured(capture) => capture.clone(),
+            Output::File(_) | Output::Discard | Output::Inherit | Output::Stdout => return None,
+        };
+        let ids = self.ids(&process.program, process.index).ok().flatten();
+        Some(Settings {
+            path: PathBuf::from(capture.file.expand(process.index, &name)),
+            max_bytes: capture.max_bytes,
+            keep: capture.keep,
+            timestamps: capture.timestamps,
+            owner: ids.filter(|_| users::is_root()).map(|ids| (ids.uid, ids.gid)),
+        })
     }
 
     /// Layer over layer, as taskmaster.yaml(5) lists them.
@@ -216,11 +262,7 @@ impl Kitchen {
     /// What a start of the program would miss: users, folders and files that are not there.
     pub(super) fn missing(&self, program: &Program) -> Vec<String> {
         let launch = &program.launch;
-        let name = if program.numprocs == 1 {
-            program.name.to_string()
-        } else {
-            format!("{}:0", program.name)
-        };
+        let name = program.process_name(0);
         let mut missing = Vec::new();
         let mut say = |key: &str, what: String| {
             missing.push(format!("programs.{}.{key}: {what}", program.name));
@@ -239,6 +281,7 @@ impl Kitchen {
             }
         }
         for (key, output) in [("stdout", &launch.stdout), ("stderr", &launch.stderr)] {
+            // The folder of a captured one is made by the logger.
             if let Output::File(path) = output {
                 let path = path.expand(0, &name);
                 let above = Path::new(&path).parent();
@@ -278,6 +321,11 @@ impl Kitchen {
     }
 }
 
+/// Why a launch failed, where there is no process to speak of.
+pub(super) fn cause_of(failure: &Failure) -> String {
+    cause(&failure.cause)
+}
+
 /// The failure of a launch, for people: the step with its object, and the cause.
 pub(super) fn explain(failure: &Failure, process: &Process) -> String {
     let launch = &process.program.launch;
@@ -307,6 +355,14 @@ pub(super) fn explain(failure: &Failure, process: &Process) -> String {
         }
     };
     format!("{step}: {}", cause(&failure.cause))
+}
+
+/// Where a stream of a process is to go.
+fn output(process: &Process, which: Which) -> &Output {
+    match which {
+        Which::Stdout => &process.program.launch.stdout,
+        Which::Stderr => &process.program.launch.stderr,
+    }
 }
 
 fn who(program: &Program, index: u32) -> Who {

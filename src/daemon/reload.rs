@@ -94,6 +94,11 @@ impl Daemon {
             }
         }
         self.supervisor.apply(plan, &config, changes, self.now);
+        let changed = changes.changed.iter().filter(|change| {
+            !change.restarts && change.keys.iter().any(|key| ["stdout", "stderr"].contains(key))
+        });
+        let changed: Vec<_> = changed.map(|change| change.name.clone()).collect();
+        self.change_captures(&changed);
         self.apply_to_daemon(&mut config);
         self.config = config;
         let message = format!("{} applied", self.config.file.display());
@@ -129,7 +134,8 @@ impl Daemon {
         if let Err(error) = self.log.reopen(&settings) {
             self.log(Level::Error, &error, &[]);
         }
-        self.log(Level::Info, "SIGUSR1: log reopened", &[]);
+        self.captures.reopen();
+        self.log(Level::Info, "SIGUSR1: logs reopened", &[]);
     }
 }
 

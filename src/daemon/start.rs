@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 
 use super::accept::Places;
+use super::capture::Captures;
 use super::log::EventLog;
 use super::recipe::Kitchen;
 use super::state_dir::{self, StateDir};
@@ -23,7 +24,9 @@ const LEAST_FILES: u64 = 16;
 impl Daemon {
     /// Everything up to the first turn: nothing has been launched yet.
     pub(super) fn start(options: &Options) -> Result<Self, Refusal> {
-        let most = limits::open_files();
+        let open_files = limits::open_files();
+        limits::raise_open_files();
+        let (most, _) = limits::open_files();
         if most < LEAST_FILES {
             return Err(cannot(format!(
                 "only {most} files may be open at once, and it needs {LEAST_FILES} at least: \
@@ -67,8 +70,11 @@ impl Daemon {
         let mut daemon = Self {
             file: std::path::absolute(&config.file).unwrap_or_else(|_| config.file.clone()),
             supervisor: Supervisor::new(),
-            kitchen: Kitchen::new(&config.daemon.state_dir).map_err(kernel("opening /dev/null"))?,
+            kitchen: Kitchen::new(&config.daemon.state_dir, open_files)
+                .map_err(kernel("opening /dev/null"))?,
             launcher: Launcher::new(),
+            captures: Captures::default(),
+            logger_ending: None,
             reports: std::collections::HashMap::new(),
             strays: Strays::default(),
             clients: Vec::new(),

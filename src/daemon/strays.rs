@@ -53,7 +53,10 @@ impl Daemon {
         self.strays.due = None;
         self.strays.last = Some(self.now.at);
         for pid in children::list() {
-            if self.supervisor.by_pid(pid).is_some() || self.strays.known.contains(&pid) {
+            if self.supervisor.by_pid(pid).is_some()
+                || self.captures.is_logger(pid)
+                || self.strays.known.contains(&pid)
+            {
                 continue;
             }
             // It lost its parent, but not its program: it goes with that.

@@ -37,12 +37,16 @@ impl Daemon {
             self.on_signal(signal);
         }
         self.read_reports(&slots);
+        if slots.logger.is_some_and(|slot| self.poller.ready(slot).read) {
+            self.hear_logger();
+        }
         self.tick();
         self.hear(&slots);
         if self.poller.ready(slots.listener).read {
             self.accept();
         }
         self.perform(EFFECTS_A_TURN);
+        self.tend_logger();
         self.flush();
         self.is_finished()
     }
@@ -61,6 +65,8 @@ impl Daemon {
         let reports = self.reports.iter();
         let reports = reports.map(|(pid, fd)| (self.poller.add(fd.as_fd(), Interest::Read), *pid));
         let reports = reports.collect();
+        let logger = self.captures.channel();
+        let logger = logger.map(|(fd, interest)| self.poller.add(fd, interest));
         let due = self.next_deadline();
         let busy = self.supervisor.has_effects() || self.clients.iter().any(Client::has_more);
         let armed = self.timer.arm(due.filter(|_| !busy), self.now.at);
@@ -77,14 +83,17 @@ impl Daemon {
         if self.poller.ready(timer).read {
             self.timer.drain();
         }
-        Slots { listener, clients, reports }
+        Slots { listener, clients, reports, logger }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
         let clients = self.clients.iter().filter_map(Client::deadline);
         // The door is shut: soon it is tried again.
         let door = self.spare.is_none().then(|| self.now.at + AFTER_ERROR);
-        let others = [self.supervisor.next_deadline(), self.strays.due(), door];
+        // Once the logger was not waited for in vain, its time is over.
+        let logger = self.logger_ending.map(|since| since + super::logging::PATIENCE);
+        let logger = logger.filter(|at| *at > self.now.at).or(self.captures.due());
+        let others = [self.supervisor.next_deadline(), self.strays.due(), logger, door];
         clients.chain(others.into_iter().flatten()).min()
     }
 
@@ -122,6 +131,10 @@ impl Daemon {
                     wait::reap(pid);
                     self.supervisor.event(id, Event::Ended(pid, exit), self.now);
                     self.strays.look_soon(self.now.at);
+                }
+                None if self.captures.is_logger(pid) => {
+                    wait::reap(pid);
+                    self.logger_ended(exit);
                 }
                 None => {
                     wait::reap(pid);
@@ -218,7 +231,7 @@ impl Daemon {
         {
             return false;
         }
-        self.strays_are_gone()
+        self.logger_is_done() && self.strays_are_gone()
     }
 
     /// Whether somebody waits for the daemon's end.
@@ -235,4 +248,5 @@ struct Slots {
     clients: Vec<usize>,
     /// Of children that were launched apart, with their pids.
     reports: Vec<(usize, i32)>,
+    logger: Option<usize>,
 }

@@ -53,6 +53,11 @@ impl Daemon {
                 silent.push(client.peer.clone());
                 continue;
             }
+            if let Task::Tail(tail) = &mut client.task {
+                let replies = tail.more(self.now.at);
+                replies.iter().for_each(|reply| client.send(reply));
+                continue;
+            }
             client.give_up(|id| {
                 let state = self.supervisor.get(id).map(|process| process.state.name());
                 state.map_or_else(String::new, |state| format!("still {state}"))

@@ -37,6 +37,8 @@ pub enum Takes {
     Processes,
     /// At least one selector of processes.
     SomeProcesses,
+    /// A selector of processes, then perhaps `stdout` or `stderr`.
+    ProcessAndStream,
     /// A signal, then at least one selector.
     SignalAndProcesses,
     /// The name of a command, or none.
@@ -44,6 +46,11 @@ pub enum Takes {
 }
 
 const JSON: Opt = Opt { name: "--json", value: None, summary: "one JSON value instead of a table" };
+const FOLLOW: Opt = Opt { name: "-f", value: None, summary: "go on with what comes, until Ctrl-C" };
+const LINES: Opt =
+    Opt { name: "-n", value: Some("LINES"), summary: "so many lines at most; by default 10" };
+const RAW: Opt =
+    Opt { name: "--raw", value: None, summary: "let control characters reach the terminal" };
 const WAITING: &[Opt] = &[
     Opt { name: "--no-wait", value: None, summary: "return when it is asked, not when it is done" },
     Opt {
@@ -111,8 +118,32 @@ pub const COMMANDS: &[Command] = &[
         name: "check",
         aliases: &[],
         usage: "",
-        summary: "print what is wrong with the daemon's configuration file",
+        summary: "tell what is wrong with the daemon's configuration",
         options: &[],
+        takes: Takes::Nothing,
+    },
+    Command {
+        name: "tail",
+        aliases: &[],
+        usage: "[-f] [-n LINES] [--raw] SEL [stdout|stderr]",
+        summary: "show the end of what programs printed",
+        options: &[FOLLOW, LINES, RAW],
+        takes: Takes::ProcessAndStream,
+    },
+    Command {
+        name: "clear",
+        aliases: &[],
+        usage: "SEL...",
+        summary: "empty the captured logs, the rotated ones too",
+        options: &[],
+        takes: Takes::SomeProcesses,
+    },
+    Command {
+        name: "log",
+        aliases: &["maintail"],
+        usage: "[-f] [-n LINES]",
+        summary: "show the end of the daemon's own log",
+        options: &[FOLLOW, LINES],
         takes: Takes::Nothing,
     },
     Command {

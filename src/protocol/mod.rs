@@ -18,9 +18,10 @@ mod request;
 pub use commands::{COMMANDS, Command, Opt, Takes, find as find_command};
 pub use lines::{LineError, Lines};
 pub use reply::{
-    End, EventName, EventRow, ExitRow, PidRow, PlanRow, ProblemRow, Reply, ResultRow, Row,
+    End, EventName, EventRow, ExitRow, OutputRow, PidRow, PlanRow, ProblemRow, Reply, ResultRow,
+    Row,
 };
-pub use request::{Request, Wait};
+pub use request::{Request, Stream, Wait};
 
 /// The number of this protocol. It changes when a client of the old one would go wrong.
 pub const PROTOCOL: u32 = 1;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::hello::{hex, unhex};
 use crate::supervisor::StateName;
 
 /// One line of an answer.
@@ -20,6 +21,8 @@ pub enum Reply {
     Pid(PidRow),
     /// A change, for `events`.
     Event(EventRow),
+    /// What a program, or the daemon, has printed.
+    Output(OutputRow),
     /// A line for people.
     Text(String),
     /// The last line of every answer.
@@ -105,6 +108,38 @@ pub struct PidRow {
     pub pid: Option<i32>,
 }
 
+/// Some of a log. Exactly one of `text` and `hex` is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputRow {
+    /// Whose it is, where several are shown: then it is whole lines.
+    pub name: Option<String>,
+    /// The text.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub text: Option<String>,
+    /// What is not UTF-8, in hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hex: Option<String>,
+}
+
+impl OutputRow {
+    /// Bytes as they were printed.
+    pub fn new(name: Option<String>, bytes: Vec<u8>) -> Self {
+        match String::from_utf8(bytes) {
+            Ok(text) => Self { name, text: Some(text), hex: None },
+            Err(error) => Self { name, text: None, hex: Some(hex(error.as_bytes())) },
+        }
+    }
+
+    /// The bytes again.
+    pub fn bytes(&self) -> Vec<u8> {
+        match (&self.text, &self.hex) {
+            (Some(text), _) => text.clone().into_bytes(),
+            (None, Some(hex)) => unhex(hex).unwrap_or_default(),
+            (None, None) => Vec::new(),
+        }
+    }
+}
+
 /// A change. `events --json` prints these, in this order of keys.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EventRow {
@@ -146,6 +181,8 @@ pub enum EventName {
     Exited,
     /// A process was given up.
     Fatal,
+    /// Captured output is being lost, or recorded again.
+    LostBytes,
     /// The configuration was read again and applied.
     Reloaded,
     /// The configuration could not be read: nothing changed.

@@ -55,6 +55,31 @@ pub enum Request {
         /// Print JSON. The replies are the same: this is for the shell.
         json: bool,
     },
+    /// The end of what processes have printed.
+    Tail {
+        /// Of which.
+        selector: String,
+        /// Of which stream.
+        stream: Stream,
+        /// Go on with what comes.
+        follow: bool,
+        /// So many lines at most.
+        lines: usize,
+        /// Print control characters. The replies are the same: this is for the shell.
+        raw: bool,
+    },
+    /// The end of the daemon's own log.
+    Log {
+        /// Go on with what comes.
+        follow: bool,
+        /// So many lines at most.
+        lines: usize,
+    },
+    /// Empty captured logs.
+    Clear {
+        /// Of which; at least one.
+        selectors: Vec<String>,
+    },
     /// Process ids.
     Pid {
         /// Of which; none: the daemon's own.
@@ -71,6 +96,15 @@ pub enum Request {
     },
     /// Leave.
     Quit,
+}
+
+/// One of the two that a program prints to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
 }
 
 /// How long a command waits for what it asked for.
@@ -108,9 +142,10 @@ impl Request {
             return Ok(Some(Self::Help { command: Some(command.name) }));
         }
         let args = Args::read(command, rest)?;
-        let wait = args.wait()?;
+        let (wait, lines) = (args.wait()?, args.lines()?);
         let mut selectors = args.plain;
-        let json = args.options.contains(&"--json");
+        let given = |option| args.options.contains(&option);
+        let (json, follow, raw) = (given("--json"), given("-f"), given("--raw"));
         Ok(Some(match command.name {
             "status" => Self::Status { selectors, json },
             "start" => Self::Start { selectors, wait },
@@ -120,9 +155,16 @@ impl Request {
                 let signal = Signal::parse(&selectors.remove(0))?;
                 Self::Signal { signal, selectors }
             }
-            "reload" => Self::Reload { dry_run: args.options.contains(&"--dry-run") },
+            "reload" => Self::Reload { dry_run: given("--dry-run") },
             "check" => Self::Check,
             "events" => Self::Events { json },
+            "tail" => {
+                let stream = stream(selectors.get(1))?;
+                let selector = selectors.swap_remove(0);
+                Self::Tail { selector, stream, follow, lines, raw }
+            }
+            "log" => Self::Log { follow, lines },
+            "clear" => Self::Clear { selectors },
             "pid" => Self::Pid { selectors },
             "version" => Self::Version,
             "shutdown" => Self::Shutdown,
@@ -135,13 +177,14 @@ impl Request {
 /// The words after a command's name, sorted.
 struct Args {
     options: Vec<&'static str>,
-    timeout: Option<String>,
+    /// Options that take a value, with it.
+    values: Vec<(&'static str, String)>,
     plain: Vec<String>,
 }
 
 impl Args {
     fn read(command: &Command, words: &[String]) -> Result<Self, String> {
-        let mut args = Self { options: Vec::new(), timeout: None, plain: Vec::new() };
+        let mut args = Self { options: Vec::new(), values: Vec::new(), plain: Vec::new() };
         let mut words = words.iter();
         let mut only_plain = false;
         while let Some(word) = words.next() {
@@ -153,9 +196,11 @@ impl Args {
                 only_plain = true;
                 continue;
             }
-            let (name, inline) = match word.split_once('=') {
-                Some((name, value)) => (name, Some(value.to_owned())),
-                None => (word.as_str(), None),
+            let (name, inline) = match (word.split_once('='), word.get(..2)) {
+                (Some((name, value)), _) => (name, Some(value.to_owned())),
+                // -n5 is -n 5, as everywhere.
+                (None, Some("-n")) if word.len() > 2 => ("-n", word.get(2..).map(str::to_owned)),
+                (None, _) => (word.as_str(), None),
             };
             let Some(option) = command.options.iter().find(|option| option.name == name) else {
                 return Err(format!(
@@ -167,9 +212,10 @@ impl Args {
             };
             if option.value.is_some() {
                 let value = inline.or_else(|| words.next().cloned());
-                args.timeout = Some(value.ok_or_else(|| {
-                    format!("{}: {name} needs a value, as {name} 10s", command.name)
-                })?);
+                let value = value.ok_or_else(|| {
+                    format!("{}: {name} needs a value{}", command.name, usage(command))
+                })?;
+                args.values.push((option.name, value));
             } else if inline.is_some() {
                 return Err(format!("{}: {name} takes no value", command.name));
             } else {
@@ -185,6 +231,7 @@ impl Args {
             Takes::Nothing => (0, 0, ""),
             Takes::Processes => (0, usize::MAX, ""),
             Takes::SomeProcesses => (1, usize::MAX, "which processes? a name, a pattern or all"),
+            Takes::ProcessAndStream => (1, 2, "of which process?"),
             Takes::SignalAndProcesses => (2, usize::MAX, "a signal and at least one process"),
             Takes::CommandName => (0, 1, ""),
         };
@@ -202,11 +249,24 @@ impl Args {
         }
     }
 
+    /// The value of an option; the last one counts.
+    fn value(&self, option: &str) -> Option<&str> {
+        let given = self.values.iter().rev().find(|(name, _)| *name == option);
+        given.map(|(_, value)| value.as_str())
+    }
+
+    fn lines(&self) -> Result<usize, String> {
+        const LINES: usize = 10;
+        self.value("-n").map_or(Ok(LINES), |text| {
+            text.parse().map_err(|_| format!("-n: a number of lines, not {:?}", start(text)))
+        })
+    }
+
     fn wait(&self) -> Result<Wait, String> {
         if self.options.contains(&"--no-wait") {
             return Ok(Wait::No);
         }
-        match &self.timeout {
+        match self.value("--timeout") {
             None => Ok(Wait::Forever),
             Some(text) => parse_duration(text)
                 .map(Wait::AtMost)
@@ -227,6 +287,16 @@ fn start(word: &str) -> String {
 
 fn usage(command: &Command) -> String {
     format!(" (usage: {} {})", command.name, command.usage).replace(" )", ")")
+}
+
+fn stream(word: Option<&String>) -> Result<Stream, String> {
+    match word.map(String::as_str) {
+        None | Some("stdout") => Ok(Stream::Stdout),
+        Some("stderr") => Ok(Stream::Stderr),
+        Some(other) => {
+            Err(format!("tail: after the process stands stdout or stderr, not {:?}", start(other)))
+        }
+    }
 }
 
 fn unknown(word: &str) -> String {
@@ -281,7 +351,7 @@ mod tests {
         for command in COMMANDS {
             let line = match command.takes {
                 Takes::Nothing | Takes::Processes | Takes::CommandName => command.name.to_owned(),
-                Takes::SomeProcesses => format!("{} web", command.name),
+                Takes::SomeProcesses | Takes::ProcessAndStream => format!("{} web", command.name),
                 Takes::SignalAndProcesses => format!("{} HUP web", command.name),
             };
             let request = parse(&line).unwrap().unwrap();

@@ -74,8 +74,17 @@ pub enum Effect {
     },
     /// A state changed: tell those who listen.
     Told(Id, Change),
-    /// The entry has gone; this was its name.
-    Forgotten(Id, String),
+    /// The entry has gone.
+    Forgotten {
+        /// Its number.
+        id: Id,
+        /// Its name.
+        name: String,
+        /// Its program.
+        program: Rc<str>,
+        /// Its number among the program's processes.
+        index: u32,
+    },
 }
 
 /// All processes.
@@ -100,11 +109,7 @@ struct Shutdown {
 impl Process {
     /// `web`, or `web:0` where the program has several.
     pub fn name(&self) -> String {
-        if self.program.numprocs == 1 && self.index == 0 {
-            self.program.name.to_string()
-        } else {
-            format!("{}:{}", self.program.name, self.index)
-        }
+        self.program.process_name(self.index)
     }
 
     /// Whether it goes for good once it is gone.
@@ -134,6 +139,12 @@ impl Supervisor {
         self.names.values().copied()
     }
 
+    /// The name of the process with this program and number, whether it is there or not.
+    pub fn process_name(&self, program: &Rc<str>, index: u32) -> String {
+        let process = self.find(program, index).and_then(|id| self.get(id));
+        process.map_or_else(|| format!("{program}:{index}"), Process::name)
+    }
+
     /// How many live processes there are.
     pub fn alive(&self) -> usize {
         self.pids.len()
@@ -142,7 +153,7 @@ impl Supervisor {
     /// The next thing to do.
     pub fn next_effect(&mut self) -> Option<Effect> {
         let effect = self.effects.pop_front();
-        if let Some(Effect::Forgotten(id, _)) = effect {
+        if let Some(Effect::Forgotten { id, .. }) = effect {
             // All that was to be told of it has been: its number is free.
             if let Some(slot) = self.slots.get_mut(id.0) {
                 *slot = None;
@@ -289,9 +300,10 @@ impl Supervisor {
     /// Its name is free at once; its entry stays until the effects before this one are performed.
     fn forget(&mut self, id: Id) {
         let Some(process) = self.get(id) else { return };
-        let (key, name) = ((process.program.name.clone(), process.index), process.name());
-        self.names.remove(&key);
-        self.effects.push_back(Effect::Forgotten(id, name));
+        let name = process.name();
+        let (program, index) = (process.program.name.clone(), process.index);
+        self.names.remove(&(program.clone(), index));
+        self.effects.push_back(Effect::Forgotten { id, name, program, index });
     }
 
     /// Keeps the set of deadlines true for this process.

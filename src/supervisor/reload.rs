@@ -107,7 +107,7 @@ impl Supervisor {
             (true, true) => (Some(Event::Keep { start }), "start again once it is gone"),
             (true, false) => (Some(Event::Keep { start }), "keep, stopped"),
         };
-        step(name_of(program, index), action, (program.name.clone(), index), event)
+        step(program.process_name(index), action, (program.name.clone(), index), event)
     }
 
     fn ids_of(&self, program: &Rc<str>) -> impl Iterator<Item = Id> + '_ {
@@ -127,7 +127,7 @@ fn update(
     change: &ProgramChange,
     keys: &str,
 ) -> Option<PlanStep> {
-    let renamed = (process.name() != name_of(new, process.index))
+    let renamed = (process.name() != new.process_name(process.index))
         .then(|| format!("renamed from {}", process.name()));
     let event = change.restarts.then_some(Event::Relaunch);
     let verb = match process.state.name() {
@@ -148,7 +148,7 @@ fn update(
         (keys, Some(renamed)) => format!("{verb} ({keys}; {renamed})"),
         (keys, None) => format!("{verb} ({keys})"),
     };
-    Some(step(name_of(new, process.index), &action, target(process), event))
+    Some(step(new.process_name(process.index), &action, target(process), event))
 }
 
 fn leave(process: &Process, name: String) -> PlanStep {
@@ -170,12 +170,4 @@ fn target(process: &Process) -> (Rc<str>, u32) {
 
 fn step(name: String, action: &str, target: (Rc<str>, u32), event: Option<Event>) -> PlanStep {
     PlanStep { name, action: action.to_owned(), target, event }
-}
-
-fn name_of(program: &Program, index: u32) -> String {
-    if program.numprocs == 1 {
-        program.name.to_string()
-    } else {
-        format!("{}:{index}", program.name)
-    }
 }

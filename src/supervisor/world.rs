@@ -128,7 +128,7 @@ impl World {
                     let name = self.supervisor.get(id).unwrap().name();
                     self.diary.push(format!("{name} {}", change.to.name()));
                 }
-                Effect::Forgotten(_, name) => self.diary.push(format!("{name} forgotten")),
+                Effect::Forgotten { name, .. } => self.diary.push(format!("{name} forgotten")),
             }
             self.check();
         }

@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, fchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
@@ -111,14 +111,15 @@ pub fn read_all(file: File, limit: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// Those of the system calls; a link of someone else's.
 pub fn open_log(path: &Path, owner: Option<(u32, u32)>) -> io::Result<File> {
-    // Twice at most: what is missing when it is opened may be there when it is to be made.
-    let file = match open_existing(path, true) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match make_log(path, owner) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                open_existing(path, true)?
+    let existing = || open_existing(path, &mut log_options());
+    let file = match existing() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            match make_log(behind_link(path)?.as_deref().unwrap_or(path), owner) {
+                // Somebody was quicker: once more.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => existing()?,
+                made => made?,
             }
-            made => made?,
-        },
+        }
         found => found?,
     };
     let kind = file.metadata()?.file_type();
@@ -129,6 +130,19 @@ pub fn open_log(path: &Path, owner: Option<(u32, u32)>) -> io::Result<File> {
     let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
     fcntl(&file, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
     Ok(file)
+}
+
+/// Opens a log for reading, by the same rule for links as [`open_log`].
+///
+/// # Errors
+/// Those of open(2); one that is no regular file; a link of someone else's.
+pub fn read_log(path: &Path) -> io::Result<File> {
+    let file = open_existing(path, OpenOptions::new().read(true))?;
+    let about = file.metadata()?;
+    if about.is_file() {
+        return Ok(file);
+    }
+    Err(other(if about.is_dir() { "it is a folder" } else { "it is no regular file" }))
 }
 
 fn log_options() -> OpenOptions {
@@ -146,28 +160,34 @@ fn make_log(path: &Path, owner: Option<(u32, u32)>) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens a log without following a link of somebody else's: the link itself is held while
-/// its owner is looked at and its target read, so that none can be put in its place meanwhile.
-fn open_existing(path: &Path, may_be_link: bool) -> io::Result<File> {
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW;
-    let error = match log_options().custom_flags(flags).open(path) {
-        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => error,
-        opened => return opened,
-    };
-    let held =
-        OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path)?;
-    if ![0, super::users::me()].contains(&held.metadata()?.uid()) {
-        return Err(other("it is a symbolic link that neither root nor this user owns"));
-    }
-    if !may_be_link {
-        return Err(error);
-    }
-    let target = nix::fcntl::readlinkat(&held, "")?;
-    let target = path.parent().unwrap_or(Path::new("/")).join(target);
-    match open_existing(&target, false) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make_log(&target, None),
+/// Opens a log without following a link of somebody else's.
+fn open_existing(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW);
+    match options.open(path) {
+        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
+            options.open(behind_link(path)?.as_deref().unwrap_or(path))
+        }
         opened => opened,
     }
+}
+
+/// Where a symbolic link leads to; none: it is no link, or not there. The link itself is held
+/// while its owner is looked at and its target read: none can be put in its place meanwhile.
+fn behind_link(path: &Path) -> io::Result<Option<PathBuf>> {
+    let flags = libc::O_PATH | libc::O_NOFOLLOW;
+    let link = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        held => held?,
+    };
+    let about = link.metadata()?;
+    if !about.is_symlink() {
+        return Ok(None);
+    }
+    if ![0, super::users::me()].contains(&about.uid()) {
+        return Err(other("it is a symbolic link that neither root nor this user owns"));
+    }
+    let target = nix::fcntl::readlinkat(&link, "")?;
+    Ok(Some(path.parent().unwrap_or(Path::new("/")).join(target)))
 }
 
 /// Why a file may not be trusted by root, with the command that mends it; `users` are those who

@@ -1,0 +1,324 @@
+//! The end of a log, and what is added to it: for `tail` and `log`.
+//!
+//! Reads are bounded, whatever the size of the file. Who follows is served on a beat: a file
+//! that was renamed is read to its end, and then its successor, which by then may have been
+//! renamed in turn; one that became shorter is read from its beginning.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::protocol::{OutputRow, Reply};
+use crate::sys::files;
+
+/// How often somebody who follows is served.
+pub(super) const BEAT: Duration = Duration::from_millis(100);
+
+/// The most that is read back for the last lines of all logs, in bytes.
+const FAR_ENOUGH: u64 = 1 << 20;
+
+/// The most logs at once: each takes a descriptor.
+const MOST_LOGS: usize = 200;
+
+/// The most that is read of a file on one beat, in bytes. Less than what a line of a reply may be,
+/// even if all of it is in hexadecimal.
+const AT_ONCE: usize = 64 * 1024;
+
+/// Renamed files that are looked through for the one that was being read.
+const MOST_KEPT: u32 = 1000;
+
+/// Logs that a client reads.
+#[derive(Debug)]
+pub(super) struct Tail {
+    logs: Vec<Tailed>,
+    /// When it is served next.
+    pub(super) due: Instant,
+}
+
+#[derive(Debug)]
+struct Tailed {
+    /// The process, where there are several: then only whole lines are handed out.
+    name: Option<String>,
+    path: PathBuf,
+    /// None: there is no such file yet.
+    file: Option<File>,
+    /// So far it has been handed out, in bytes.
+    at: u64,
+}
+
+impl Tail {
+    /// The last lines of each log, and the way to go on. The error names the log.
+    pub(super) fn start(
+        logs: Vec<(Option<String>, PathBuf)>,
+        lines: usize,
+        now: Instant,
+    ) -> Result<(Self, Vec<Reply>), String> {
+        if logs.len() > MOST_LOGS {
+            return Err(format!("{} logs are too many at once: {MOST_LOGS} at most", logs.len()));
+        }
+        let share = FAR_ENOUGH / u64::try_from(logs.len().max(1)).unwrap_or(1);
+        let mut tail = Self { logs: Vec::new(), due: now + BEAT };
+        let mut replies = Vec::new();
+        for (name, path) in logs {
+            let (log, bytes) = Tailed::open(name, path, lines, share)?;
+            replies.extend(pieces(log.name.as_ref(), bytes));
+            tail.logs.push(log);
+        }
+        Ok((tail, replies))
+    }
+
+    /// What has been added since.
+    pub(super) fn more(&mut self, now: Instant) -> Vec<Reply> {
+        self.due = now + BEAT;
+        let mut replies = Vec::new();
+        for log in &mut self.logs {
+            // A file that cannot be read now may be read on the next beat.
+            let bytes = log.more().unwrap_or_default();
+            replies.extend(pieces(log.name.as_ref(), bytes));
+        }
+        replies
+    }
+}
+
+/// Replies of a bounded size: of several logs whole lines, of one whole characters.
+fn pieces(name: Option<&String>, bytes: Vec<u8>) -> Vec<Reply> {
+    let mut replies = Vec::new();
+    let mut rest = bytes.as_slice();
+    while !rest.is_empty() {
+        let chunk = rest.get(..AT_ONCE).unwrap_or(rest);
+        let end = match name {
+            _ if chunk.len() == rest.len() => chunk.len(),
+            Some(_) => whole_lines(chunk),
+            None => whole_characters(chunk),
+        };
+        let (piece, after) = rest.split_at(if end == 0 { chunk.len() } else { end });
+        replies.push(Reply::Output(OutputRow::new(name.cloned(), piece.to_vec())));
+        rest = after;
+    }
+    replies
+}
+
+impl Tailed {
+    fn open(
+        name: Option<String>,
+        path: PathBuf,
+        lines: usize,
+        share: u64,
+    ) -> Result<(Self, Vec<u8>), String> {
+        let failed =
+            |error: &io::Error| format!("reading {}: {}", path.display(), crate::sys::cause(error));
+        let mut file = match files::read_log(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok((Self { name, path, file: None, at: 0 }, Vec::new()));
+            }
+            Err(error) => return Err(failed(&error)),
+        };
+        let at = file.metadata().map_err(|error| failed(&error))?.len();
+        let mut bytes = last_lines(&mut file, at, lines, share).map_err(|error| failed(&error))?;
+        let missing = lines.saturating_sub(count_lines(&bytes));
+        if missing > 0 && at < share {
+            // It has just been begun: the one before it has the rest.
+            let before = files::read_log(&numbered(&path, 1));
+            let earlier = before.and_then(|mut file| {
+                let end = file.metadata()?.len();
+                last_lines(&mut file, end, missing, share)
+            });
+            bytes.splice(0..0, earlier.unwrap_or_default());
+        }
+        let mut log = Self { name, path, file: Some(file), at };
+        if log.name.is_some() {
+            let whole = whole_lines(&bytes);
+            let rest = u64::try_from(bytes.len() - whole).unwrap_or(0);
+            log.at = log.at.saturating_sub(rest);
+            bytes.truncate(whole);
+        }
+        Ok((log, bytes))
+    }
+
+    fn more(&mut self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let Some(file) = &mut self.file else {
+            self.file = files::read_log(&self.path).ok();
+            return Ok(bytes);
+        };
+        let about = file.metadata()?;
+        if about.len() < self.at {
+            self.at = 0;
+        }
+        file.seek(SeekFrom::Start(self.at))?;
+        let limit = u64::try_from(AT_ONCE).unwrap_or(u64::MAX);
+        file.take(limit).read_to_end(&mut bytes)?;
+        let whole = match self.name {
+            Some(_) => whole_lines(&bytes),
+            None => whole_characters(&bytes),
+        };
+        // What has only begun waits for its end, unless there is no end to it, or to the file.
+        if (whole > 0 || bytes.len() < AT_ONCE) && is_at(&self.path, about.ino()) {
+            bytes.truncate(whole);
+        }
+        self.at += u64::try_from(bytes.len()).unwrap_or(0);
+        if bytes.is_empty() {
+            self.go_on_after(about.ino())?;
+        }
+        Ok(bytes)
+    }
+
+    /// All of the file with this inode has been read: if it is this log's no more, takes up the next.
+    fn go_on_after(&mut self, inode: u64) -> io::Result<()> {
+        let has_inode = |path: &Path| is_at(path, inode);
+        if has_inode(&self.path) || !self.path.exists() {
+            return Ok(());
+        }
+        // What may have been added between the last read and the renaming comes first.
+        let length = self.file.as_ref().map_or(Ok(0), |file| file.metadata().map(|m| m.len()))?;
+        if self.name.is_none() && length > self.at {
+            return Ok(());
+        }
+        let kept = |number: u32| numbered(&self.path, number);
+        let place = (1..MOST_KEPT).take_while(|n| kept(*n).exists()).find(|n| has_inode(&kept(*n)));
+        let next = match place {
+            Some(number @ 2..) => kept(number - 1),
+            _ => self.path.clone(),
+        };
+        self.file = files::read_log(&next).ok();
+        self.at = 0;
+        Ok(())
+    }
+}
+
+/// Whether the file with this inode has this name.
+fn is_at(path: &Path, inode: u64) -> bool {
+    fs::metadata(path).is_ok_and(|about| about.ino() == inode)
+}
+
+/// The last lines of a file that ends at `end`.
+fn last_lines(file: &mut File, end: u64, lines: usize, share: u64) -> io::Result<Vec<u8>> {
+    let start = end.saturating_sub(share);
+    file.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    file.take(end - start).read_to_end(&mut bytes)?;
+    let body = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let newlines = body.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');
+    let cut = match lines {
+        0 => bytes.len(),
+        _ => newlines.map(|(at, _)| at + 1).nth(lines - 1).unwrap_or(0),
+    };
+    Ok(bytes.split_off(cut))
+}
+
+fn count_lines(bytes: &[u8]) -> usize {
+    bytes.split_inclusive(|byte| *byte == b'\n').count()
+}
+
+/// How many bytes of whole lines there are.
+fn whole_lines(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1)
+}
+
+/// How many bytes there are before a character that has only begun.
+fn whole_characters(bytes: &[u8]) -> usize {
+    match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        _ => bytes.len(),
+    }
+}
+
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(replies: &[Reply]) -> String {
+        let of = |reply: &Reply| match reply {
+            Reply::Output(row) => String::from_utf8(row.bytes()).unwrap(),
+            _ => panic!("{reply:?}"),
+        };
+        replies.iter().map(of).collect()
+    }
+
+    struct Log {
+        folder: tempfile::TempDir,
+        now: Instant,
+    }
+
+    impl Log {
+        fn new(text: &str) -> Self {
+            #[allow(clippy::disallowed_methods)] // any point in time will do
+            let log = Self { folder: tempfile::tempdir().unwrap(), now: Instant::now() };
+            fs::write(log.path(), text).unwrap();
+            log
+        }
+
+        fn path(&self) -> PathBuf {
+            self.folder.path().join("log")
+        }
+
+        fn add(&self, text: &str) {
+            use std::io::Write as _;
+            let mut file = File::options().append(true).create(true).open(self.path()).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        }
+
+        fn tail(&self, name: Option<&str>, lines: usize) -> (Tail, String) {
+            let logs = vec![(name.map(str::to_owned), self.path())];
+            let (tail, replies) = Tail::start(logs, lines, self.now).unwrap();
+            (tail, text(&replies))
+        }
+    }
+
+    #[test]
+    fn the_last_lines_whatever_the_end() {
+        let log = Log::new("one\ntwo\nthree");
+        assert_eq!(log.tail(None, 2).1, "two\nthree");
+        assert_eq!(log.tail(None, 10).1, "one\ntwo\nthree");
+        assert_eq!(log.tail(None, 0).1, "");
+        assert_eq!(log.tail(Some("web"), 2).1, "two\n", "the last is not whole");
+        log.add("\n");
+        assert_eq!(log.tail(None, 2).1, "two\nthree\n");
+    }
+
+    #[test]
+    fn a_log_that_was_just_rotated_is_filled_up_from_the_one_before() {
+        let log = Log::new("one\ntwo\n");
+        fs::rename(log.path(), numbered(&log.path(), 1)).unwrap();
+        log.add("three\n");
+        assert_eq!(log.tail(None, 2).1, "two\nthree\n");
+    }
+
+    #[test]
+    fn who_follows_reads_on_through_rotations_and_truncation() {
+        let log = Log::new("one\n");
+        let (mut tail, _) = log.tail(None, 0);
+        let mut all = |log: &Log| {
+            let mut seen = String::new();
+            for _ in 0..6 {
+                seen += &text(&tail.more(log.now));
+            }
+            seen
+        };
+        log.add("two\n");
+        assert_eq!(all(&log), "two\n");
+        log.add("three\n");
+        for number in [2, 1] {
+            let from = if number == 1 { log.path() } else { numbered(&log.path(), 1) };
+            let _ = fs::rename(from, numbered(&log.path(), number));
+        }
+        log.add("four\n");
+        fs::rename(numbered(&log.path(), 1), numbered(&log.path(), 2)).unwrap();
+        fs::rename(log.path(), numbered(&log.path(), 1)).unwrap();
+        log.add("five\n");
+        assert_eq!(all(&log), "three\nfour\nfive\n");
+        fs::write(log.path(), "").unwrap();
+        assert_eq!(all(&log), "");
+        log.add("six\n");
+        assert_eq!(all(&log), "six\n");
+    }
+}
