@@ -62,7 +62,12 @@ fn candidates(before: &str, word: &str, names: impl FnOnce() -> Vec<String>) -> 
         Takes::CommandName if plain == 0 => beginning(word, COMMANDS.iter().map(|c| c.name)),
         Takes::CommandName => Vec::new(),
         Takes::SignalAndProcesses if plain == 0 => beginning(word, signals(word)),
-        Takes::SignalAndProcesses | Takes::Processes | Takes::SomeProcesses => {
+        Takes::ProcessAndStream if plain == 1 => beginning(word, ["stdout", "stderr"]),
+        Takes::ProcessAndStream if plain > 1 => Vec::new(),
+        Takes::SignalAndProcesses
+        | Takes::Processes
+        | Takes::SomeProcesses
+        | Takes::ProcessAndStream => {
             let mut names = names();
             names.push("all".to_owned());
             names.retain(|name| !typed.contains(&name.as_str()));

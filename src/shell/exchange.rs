@@ -117,6 +117,7 @@ impl Patience {
             | Request::Stop { wait, .. }
             | Request::Restart { wait, .. } => *wait != Wait::No,
             Request::Events { .. } | Request::Shutdown => true,
+            Request::Tail { follow, .. } | Request::Log { follow, .. } => *follow,
             _ => false,
         };
         Self { until: (!endless).then(|| clock::now() + PATIENCE) }

@@ -55,7 +55,7 @@ fn arguments(command: &Command) -> String {
         rest = option.split_once(']').map_or("", |(_, rest)| rest);
     }
     text += rest;
-    text.trim().to_owned()
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn columns(heading: &str, lines: &[(String, &str)]) -> String {

@@ -8,9 +8,11 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use super::failure::{Failure, complain};
 use super::paint::{Colour, Paint};
-use super::text::{clean, clean_line};
+use super::text::{clean, clean_line, clean_output};
 use super::{events, table};
-use crate::protocol::{End, PidRow, PlanRow, ProblemRow, Reply, Request, ResultRow, Row};
+use crate::protocol::{
+    End, OutputRow, PidRow, PlanRow, ProblemRow, Reply, Request, ResultRow, Row,
+};
 use crate::sys::term;
 
 /// How standard output and standard error want to be written to.
@@ -38,10 +40,12 @@ impl Printer {
 
     /// Writes text to standard output, at once.
     pub(super) fn print(&self, text: &str) -> Result<(), Failure> {
+        self.print_bytes(text.as_bytes())
+    }
+
+    fn print_bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes())
-            .and_then(|()| out.flush())
-            .map_err(|error| Failure::output(&error))
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| Failure::output(&error))
     }
 
     /// The width to keep within; none: any.
@@ -80,6 +84,8 @@ enum Form {
 pub(super) struct Answer {
     printer: Printer,
     form: Form,
+    /// Control characters may reach the terminal.
+    raw: bool,
     /// A table is due, be it an empty one.
     table: bool,
     rows: Vec<Row>,
@@ -94,7 +100,8 @@ impl Answer {
             _ => Form::Plain,
         };
         let table = matches!(request, Request::Status { .. });
-        Self { printer, form, table, rows: Vec::new() }
+        let raw = matches!(request, Request::Tail { raw: true, .. });
+        Self { printer, form, raw, table, rows: Vec::new() }
     }
 
     /// Prints the next reply, and hands back the last.
@@ -109,6 +116,7 @@ impl Answer {
                 self.printer.print(&(json(&event)? + "\n"))?;
             }
             Reply::Event(event) => self.printer.print(&events::line(&event, self.printer.paint))?,
+            Reply::Output(row) => self.output(&row)?,
             Reply::Text(text) if self.form == Form::Plain => {
                 if !self.rows.is_empty() {
                     self.table()?;
@@ -123,6 +131,21 @@ impl Answer {
             }
         }
         Ok(None)
+    }
+
+    /// Some of a log: as it is, or with control characters made visible, and with the name of
+    /// the process before each line where there are several.
+    fn output(&self, row: &OutputRow) -> Result<(), Failure> {
+        let bytes = row.bytes();
+        if self.raw && row.name.is_none() {
+            return self.printer.print_bytes(&bytes);
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let text = if self.raw { text } else { clean_output(&text).into() };
+        let Some(name) = &row.name else { return self.printer.print(&text) };
+        let name = self.printer.paint.paint(Colour::Dim, &clean_line(name));
+        let line = |line: &str| format!("{name} | {line}\n");
+        self.printer.print(&text.lines().map(line).collect::<String>())
     }
 
     fn result(&self, row: &ResultRow) -> Result<(), Failure> {

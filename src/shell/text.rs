@@ -27,6 +27,12 @@ pub(super) fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// The same for what a program printed: there a tab is a tab.
+pub(super) fn clean_output(text: &str) -> String {
+    let parts: Vec<_> = text.split('\t').map(clean).collect();
+    parts.join("\t")
+}
+
 /// The same for what has to stay on one line.
 pub(super) fn clean_line(text: &str) -> Cow<'_, str> {
     match clean(text) {
