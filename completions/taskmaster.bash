@@ -14,8 +14,8 @@ _taskmaster_names() {
 
 _taskmaster() {
     local applets="daemon shell up check"
-    local commands="status start stop restart signal reload check events pid version shutdown
-        help quit"
+    local commands="status start stop restart signal reload check tail clear log events pid
+        version shutdown help quit"
     local signals="HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT
         CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"
     local words cur
@@ -92,11 +92,13 @@ _taskmaster() {
         start | stop | restart) options="--no-wait --timeout" ;;
         reload | update | reread) options="--dry-run" ;;
         status | events) options="--json" ;;
+        tail) options="-f -n --raw" ;;
+        log | maintail) options="-f -n" ;;
     esac
     for ((n = at + 1; n < last; n++)); do
-        [[ ${words[n]} == -* ]] || plain=$((plain + 1))
+        [[ ${words[n]} == -* || ${words[n - 1]} == -n ]] || plain=$((plain + 1))
     done
-    [[ ${words[last - 1]} == --timeout ]] && return
+    [[ ${words[last - 1]} == --timeout || ${words[last - 1]} == -n ]] && return
     if [[ $cur == -* ]]; then
         _taskmaster_reply "$options"
         return
@@ -110,7 +112,14 @@ _taskmaster() {
                 _taskmaster_reply "$(_taskmaster_names "${ask[@]}")"
             fi
             ;;
-        status | start | stop | restart | pid)
+        tail)
+            if ((plain == 0)); then
+                _taskmaster_reply "$(_taskmaster_names "${ask[@]}")"
+            elif ((plain == 1)); then
+                _taskmaster_reply "stdout stderr"
+            fi
+            ;;
+        status | start | stop | restart | clear | pid)
             _taskmaster_reply "$(_taskmaster_names "${ask[@]}")"
             ;;
         *) _taskmaster_reply "$options" ;;

@@ -65,9 +65,29 @@ end
 
 function __taskmaster_takes_processes
     set -l words (__taskmaster_words)
-    contains -- "$words[-1]" --timeout; and return 1
+    contains -- "$words[-1]" --timeout -n; and return 1
     test "$words[1]" = signal; and test (count $words) -gt 1; and return 0
-    contains -- "$words[1]" status start stop restart pid
+    test "$words[1]" = tail; and test (__taskmaster_plain) -eq 0; and return 0
+    contains -- "$words[1]" status start stop restart clear pid
+end
+
+# Behind `tail` the second word is the stream.
+function __taskmaster_takes_stream
+    set -l words (__taskmaster_words)
+    contains -- "$words[-1]" -n; and return 1
+    test "$words[1]" = tail; and test (__taskmaster_plain) -eq 1
+end
+
+# How many words stand behind the command, less options and their values.
+function __taskmaster_plain
+    set -l words (__taskmaster_words)
+    set -l before $words[1]
+    set -l plain 0
+    for word in $words[2..-1]
+        string match -q -- '-*' $word; or test "$before" = -n; or set plain (math $plain + 1)
+        set before $word
+    end
+    echo $plain
 end
 
 # The names of processes and programs, asked of the daemon that the line means.
@@ -125,6 +145,9 @@ for name in taskmaster taskmasterctl
     $command -a signal -d 'Send a signal'
     $command -a reload -d 'Apply what changed in the configuration'
     $command -a check -d 'Print what is wrong with the configuration'
+    $command -a tail -d 'Show the end of what programs printed'
+    $command -a clear -d 'Empty the captured logs'
+    $command -a log -d 'Show the end of the daemon\'s own log'
     $command -a events -d 'Follow every change as it happens'
     $command -a pid -d 'Print process ids'
     $command -a version -d 'Print the daemon\'s version'
@@ -136,10 +159,15 @@ for name in taskmaster taskmasterctl
     $option '__taskmaster_using status events' -l json -d 'JSON instead of text'
     $option '__taskmaster_using start stop restart' -l no-wait -d 'Return when it is asked'
     $option '__taskmaster_using start stop restart' -l timeout -x -d 'Wait at most this long'
+    $option '__taskmaster_using tail log maintail' -s f -d 'Go on with what comes'
+    $option '__taskmaster_using tail log maintail' -s n -x -d 'So many lines; by default 10'
+    $option '__taskmaster_using tail' -l raw -d 'Let control characters through'
     $option '__taskmaster_using reload update reread' -l dry-run -d 'Print the plan, do nothing'
 
     complete -c $name -n __taskmaster_takes_signal -a "$signals"
     complete -c $name -n __taskmaster_takes_processes -a '(__taskmaster_names)'
+    complete -c $name -n __taskmaster_takes_stream -a 'stdout stderr'
     complete -c $name -n '__taskmaster_using help' \
-        -a 'status start stop restart signal reload check events pid version shutdown quit'
+        -a 'status start stop restart signal reload check tail clear log events pid version \
+            shutdown quit'
 end

@@ -12,12 +12,12 @@ use std::process::Command;
 
 use crate::cli::{APPLETS, Flag};
 use crate::config::{
-    self, BACKOFF_KEYS, Config, DAEMON_KEYS, Files, LOG_KEYS, PROGRAM_KEYS, Problems, SIGNALS,
-    TOP_KEYS,
+    self, BACKOFF_KEYS, CAPTURE_KEYS, Config, DAEMON_KEYS, Files, LOG_KEYS, PROGRAM_KEYS, Problems,
+    SIGNALS, TOP_KEYS,
 };
 use crate::protocol::{
-    self, COMMANDS, End, EventName, EventRow, LINE_LIMIT, PROTOCOL, PidRow, PlanRow, ProblemRow,
-    Reply, ResultRow, Row,
+    self, COMMANDS, End, EventName, EventRow, LINE_LIMIT, OutputRow, PROTOCOL, PidRow, PlanRow,
+    ProblemRow, Reply, ResultRow, Row,
 };
 use crate::supervisor::StateName;
 
@@ -279,6 +279,7 @@ fn the_keys_stand_in_taskmaster_yaml_5_with_the_mark_of_those_that_restart() {
     let below = |keys: &[config::Key]| set(keys.iter().map(|key| key.name.to_owned()));
     assert_eq!(keys_below(&page, "DAEMON KEYS", "log"), below(LOG_KEYS));
     assert_eq!(keys_below(&page, "PROGRAM KEYS", "backoff"), below(BACKOFF_KEYS));
+    assert_eq!(keys_below(&page, "OUTPUT", "map"), below(CAPTURE_KEYS));
     let limits = limits();
     let limits_item =
         items(&page, "PROGRAM KEYS").into_iter().find(|i| i.text() == "limits restarts");
@@ -290,7 +291,7 @@ fn the_keys_stand_in_taskmaster_yaml_5_with_the_mark_of_those_that_restart() {
 
 #[test]
 fn no_page_names_a_key_that_is_not_there() {
-    let inner = LOG_KEYS.iter().chain(BACKOFF_KEYS);
+    let inner = LOG_KEYS.iter().chain(BACKOFF_KEYS).chain(CAPTURE_KEYS);
     let all = TOP_KEYS.iter().chain(DAEMON_KEYS).chain(PROGRAM_KEYS).chain(inner);
     let mut known: BTreeSet<String> =
         all.flat_map(|key| [Some(key.name), key.alias]).flatten().map(str::to_owned).collect();
@@ -329,6 +330,7 @@ fn event_names() -> Vec<String> {
         Stopped,
         Exited,
         Fatal,
+        LostBytes,
         Reloaded,
         ReloadFailed,
         DaemonStarted,
@@ -336,8 +338,8 @@ fn event_names() -> Vec<String> {
     ];
     for event in all {
         match event {
-            Starting | Running | Backoff | Stopping | Stopped | Exited | Fatal | Reloaded
-            | ReloadFailed | DaemonStarted | DaemonStopping => {}
+            Starting | Running | Backoff | Stopping | Stopped | Exited | Fatal | LostBytes
+            | Reloaded | ReloadFailed | DaemonStarted | DaemonStopping => {}
         }
     }
     all.map(|event| serde_json::to_value(event).unwrap().as_str().unwrap().to_owned()).to_vec()
@@ -398,13 +400,16 @@ fn replies() -> Vec<Reply> {
             expected: None,
             message: text(),
         }),
+        // Of the last two of its keys there is always one.
+        Reply::Output(OutputRow { name: None, text: Some(text()), hex: Some(text()) }),
         Reply::Text(text()),
         Reply::End(End { exit: 0, error: Some(text()) }),
     ];
     for reply in &all {
         match reply {
             Reply::Status(_) | Reply::Result(_) | Reply::Plan(_) | Reply::Problem(_) => {}
-            Reply::Pid(_) | Reply::Event(_) | Reply::Text(_) | Reply::End(_) => {}
+            Reply::Pid(_) | Reply::Event(_) | Reply::Output(_) | Reply::Text(_) => {}
+            Reply::End(_) => {}
         }
     }
     all
@@ -514,27 +519,31 @@ fn the_completions_know_every_applet_command_flag_and_signal() {
         let is_part = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
         let words = set(text.split(|c| !is_part(c)));
         let must_have = |word: &str| assert!(words.contains(word), "{file}: {word}");
-        let has_option = |short: Option<char>, long: &str| {
+        let has_option = |short: Option<char>, long: Option<&str>| {
             if fish {
                 let short = short.map(|short| format!("-s {short} ")).unwrap_or_default();
-                assert!(text.contains(&format!("{short}-l {long} ")), "{file}: {long}");
+                let long = long.map(|long| format!("-l {long} ")).unwrap_or_default();
+                assert!(text.contains(&format!(" {short}{long}")), "{file}: {short}{long}");
             } else {
                 short.iter().for_each(|short| must_have(&format!("-{short}")));
-                must_have(&format!("--{long}"));
+                long.iter().for_each(|long| must_have(&format!("--{long}")));
             }
         };
         for applet in APPLETS {
             must_have(applet.name);
             applet.link.iter().for_each(|link| must_have(link));
         }
-        flags().iter().for_each(|flag| has_option(flag.short, flag.long));
-        has_option(Some('h'), "help");
-        has_option(Some('V'), "version");
+        flags().iter().for_each(|flag| has_option(flag.short, Some(flag.long)));
+        has_option(Some('h'), Some("help"));
+        has_option(Some('V'), Some("version"));
         for command in COMMANDS {
             must_have(command.name);
             assert!(!fish || text.contains(&format!("-a {} ", command.name)), "{}", command.name);
             for option in command.options {
-                has_option(None, option.name.trim_start_matches('-'));
+                match option.name.strip_prefix("--") {
+                    Some(long) => has_option(None, Some(long)),
+                    None => has_option(option.name.chars().nth(1), None),
+                }
             }
         }
         SIGNALS.iter().for_each(|(name, _)| must_have(name));
