@@ -440,6 +440,14 @@ pub fn children(pid: i32) -> Vec<i32> {
         .collect()
 }
 
+/// The children of a daemon, but for its logger.
+pub fn programs_of(pid: i32) -> Vec<i32> {
+    children(pid)
+        .into_iter()
+        .filter(|pid| proc(*pid, "cmdline") != "taskmaster\0logger\0")
+        .collect()
+}
+
 /// Whether the tests run as root.
 pub fn is_root() -> bool {
     nix::unistd::Uid::effective().is_root()

@@ -223,7 +223,7 @@ fn a_free_port_is_taken_and_written_down() {
 #[test]
 fn with_few_descriptors_it_serves_who_comes_and_starts_what_dies() {
     let mut bench = Bench::new(
-        "a: {cmd: sleep 1000, starttime: 0, numprocs: 5, backoff: 0.05, startretries: unlimited}",
+        "a: {stdout: discard, stderr: discard, cmd: sleep 1000, starttime: 0, numprocs: 5, backoff: 0.05, startretries: unlimited}",
     );
     let command = bench.daemon_through(&["sh", "-c", "ulimit -n 20; exec \"$@\"", "sh"]);
     bench.start_as(command);
@@ -250,7 +250,8 @@ fn with_few_descriptors_it_serves_who_comes_and_starts_what_dies() {
 
 #[test]
 fn with_hardly_any_descriptors_it_says_so_and_with_16_it_works() {
-    let mut bench = Bench::new(SLEEPER);
+    let mut bench =
+        Bench::new("a: {cmd: sleep 1000, starttime: 0, stdout: discard, stderr: discard}");
     let limited = |bench: &Bench, most: u32| {
         let script = format!("ulimit -n {most}; exec \"$@\"");
         bench.daemon_through(&["sh", "-c", &script, "sh"])

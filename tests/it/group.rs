@@ -1,6 +1,6 @@
 //! Descendants: those of the group go with the process, those that left it are not lost.
 
-use crate::bench::{Bench, children, lives, proc, signal};
+use crate::bench::{Bench, lives, proc, programs_of, signal};
 
 /// A program with a child in its group, whose pid it writes; this is what it does then.
 fn with_child(then: &str, keys: &str) -> Bench {
@@ -111,7 +111,7 @@ fn with_stray() -> (Bench, i32) {
 #[test]
 fn one_that_left_the_group_outlives_a_stop_and_is_killed_at_shutdown() {
     let (mut bench, stray) = with_stray();
-    assert_eq!(children(bench.pid()), [stray]);
+    assert_eq!(programs_of(bench.pid()), [stray]);
     bench.stop();
     assert!(!lives(stray));
 }
@@ -120,7 +120,7 @@ fn one_that_left_the_group_outlives_a_stop_and_is_killed_at_shutdown() {
 fn one_that_left_the_group_is_reaped_and_logged_when_it_ends() {
     let (bench, stray) = with_stray();
     signal(stray, libc::SIGKILL);
-    bench.until("it is reaped", |bench| children(bench.pid()).is_empty());
+    bench.until("it is reaped", |bench| programs_of(bench.pid()).is_empty());
     let line = format!("pid={stray} end=\"killed by KILL\"");
     bench.until("its end is logged", |bench| bench.log().contains(&line));
     assert_eq!(bench.ctl("version").status, 0);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, Wire, children, lives, signal};
+use crate::bench::{Bench, Wire, lives, programs_of, signal};
 
 const SLEEPER: &str = "a: {cmd: sleep 1000, starttime: 0.1}";
 
@@ -238,7 +238,7 @@ fn no_end_leaves_a_zombie() {
     bench.until("all run again", |bench| {
         bench.rows().iter().all(|row| row["restarts"] == 1 && row["state"] == "RUNNING")
     });
-    let children = children(bench.pid());
+    let children = programs_of(bench.pid());
     assert_eq!(children.len(), 10);
     assert!(children.into_iter().all(lives));
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod bench;
+mod capture;
 mod facts;
 
 mod detach;
@@ -17,6 +18,7 @@ mod hostile;
 mod identity;
 mod launch;
 mod life;
+mod logger;
 mod output;
 mod real;
 mod reload;

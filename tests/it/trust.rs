@@ -91,9 +91,10 @@ fn the_daemon_becomes_its_user_and_gives_it_what_it_needs() {
         return;
     }
     let mut bench = Bench::new("");
-    bench.configure_daemon("user: games,", SLEEPER);
+    bench.configure_daemon("user: games,", "a: {cmd: 'yes', starttime: 0}");
     bench.start();
     bench.until_state("a", "RUNNING");
+    bench.until("it prints", |bench| bench.path("state/log/a.stdout.log").exists());
     let games = User::from_name("games").unwrap().unwrap();
     let (uid, gid) = (games.uid.as_raw(), games.gid.as_raw());
     for pid in [bench.pid(), bench.pid_of("a")] {

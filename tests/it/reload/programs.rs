@@ -44,7 +44,9 @@ fn more_and_fewer_processes_leave_the_survivors_alone() {
 
 #[test]
 fn a_renamed_process_keeps_the_name_it_was_started_with_until_its_next_start() {
-    let (bench, mut wire) = up("", &web(1, 0));
+    // It prints, so that it has a log.
+    let web = |numprocs: u32| web(numprocs, 0).replace("sleep 1000", "'yes'");
+    let (bench, mut wire) = up("", &web(1));
     until_all_run(&mut wire);
     let name_in = |pid| {
         let environ = proc(pid, "environ");
@@ -52,14 +54,14 @@ fn a_renamed_process_keeps_the_name_it_was_started_with_until_its_next_start() {
         names.collect::<Vec<_>>().join(" ")
     };
     let pid = pid(&mut wire, "web");
-    configure(&bench, "", &web(2, 0));
+    configure(&bench, "", &web(2));
     reload(&mut wire);
     assert_eq!(name_in(pid), "web");
-    assert!(exists(&bench.path("state/log/web.stdout.log")));
+    bench.until("it prints", |bench| exists(&bench.path("state/log/web.stdout.log")));
     assert!(!exists(&bench.path("state/log/web:0.stdout.log")));
     assert_eq!(exit(&wire.ask("restart web:0")), 0);
     assert_eq!(name_in(crate::facts::pid(&mut wire, "web:0")), "web:0");
-    assert!(exists(&bench.path("state/log/web:0.stdout.log")));
+    bench.until("it prints", |bench| exists(&bench.path("state/log/web:0.stdout.log")));
 }
 
 #[test]
