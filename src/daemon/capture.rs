@@ -56,6 +56,8 @@ pub(super) struct Captures {
     not_before: Option<Instant>,
     /// When orders go on, if no descriptor was free to send with the next.
     held_until: Option<Instant>,
+    /// No more output will come: a logger that ends now has done its work.
+    is_closing: bool,
 }
 
 /// One of them.
@@ -165,6 +167,15 @@ impl Captures {
         Ok(id)
     }
 
+    /// Has it done again for those whose answer the last logger owes.
+    pub(super) fn clear_again(&mut self, ids: impl Iterator<Item = u64>) {
+        for id in ids {
+            if !self.orders.contains(&Order::Clear { id }) {
+                self.orders.push_back(Order::Clear { id });
+            }
+        }
+    }
+
     /// Opens all files anew.
     pub(super) fn reopen(&mut self) {
         if self.logger.is_some() {
@@ -198,13 +209,15 @@ impl Captures {
     /// Whether a logger has to be started now.
     pub(super) fn wants_logger(&self, now: Instant) -> bool {
         let has_work = !self.pipes.is_empty() || !self.orders.is_empty();
-        has_work && self.logger.is_none() && self.not_before.is_none_or(|at| at <= now)
+        let may_start = self.not_before.is_none_or(|at| at <= now) && !self.is_closing;
+        has_work && self.logger.is_none() && may_start
     }
 
     /// When one has to be started.
     pub(super) fn due(&self) -> Option<Instant> {
         let has_work = !self.pipes.is_empty() || !self.orders.is_empty();
-        let start = self.not_before.filter(|_| has_work && self.logger.is_none());
+        let waits = has_work && self.logger.is_none() && !self.is_closing;
+        let start = self.not_before.filter(|_| waits);
         [start, self.held_until].into_iter().flatten().min()
     }
 
@@ -262,6 +275,7 @@ impl Captures {
 
     /// No more output will come: the logger moves what there is, and ends. True: it has.
     pub(super) fn is_closed(&mut self) -> bool {
+        self.is_closing = true;
         let Some(logger) = &mut self.logger else { return true };
         if self.orders.is_empty() {
             logger.channel = None;

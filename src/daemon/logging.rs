@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::capture::{Key, Which};
+use super::client::Task;
 use super::{Daemon, recipe, words};
 use crate::config::Level;
 use crate::logger::Report;
@@ -23,6 +24,11 @@ impl Daemon {
                 let message = format!("starting the logger: {}", recipe::cause_of(&failure));
                 self.log(Level::Error, &message, &[]);
             }
+            let owed = self.clients.iter().filter_map(|client| match &client.task {
+                Task::Clear(clearing) => Some(clearing.pending.keys().copied()),
+                _ => None,
+            });
+            self.captures.clear_again(owed.flatten());
         }
         self.captures.flush(self.now.at);
     }
