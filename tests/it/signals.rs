@@ -108,9 +108,9 @@ fn usr1_opens_the_log_again() {
     bench.ctl("restart a");
     assert_eq!(bench.log(), "", "nobody has told it");
     assert!(bench.read("moved").contains("stopped name=a"));
-    let before = bench.read("moved");
     signal(bench.pid(), libc::SIGUSR1);
     bench.until("there is a new one", |bench| bench.log().contains("reopened"));
+    let before = bench.read("moved");
     bench.ctl("stop a");
     assert!(bench.log().contains("stopped name=a"));
     assert_eq!(bench.read("moved"), before);
