@@ -91,7 +91,10 @@ fn the_daemon_becomes_its_user_and_gives_it_what_it_needs() {
         return;
     }
     let mut bench = Bench::new("");
-    bench.configure_daemon("user: games,", "a: {cmd: 'yes', starttime: 0}");
+    bench.configure_daemon(
+        "user: games,",
+        "a: {cmd: [sh, -c, echo x; exec sleep 1000], starttime: 0}",
+    );
     bench.start();
     bench.until_state("a", "RUNNING");
     bench.until("it prints", |bench| bench.path("state/log/a.stdout.log").exists());

@@ -45,7 +45,8 @@ fn more_and_fewer_processes_leave_the_survivors_alone() {
 #[test]
 fn a_renamed_process_keeps_the_name_it_was_started_with_until_its_next_start() {
     // It prints, so that it has a log.
-    let web = |numprocs: u32| web(numprocs, 0).replace("sleep 1000", "'yes'");
+    let web =
+        |numprocs: u32| web(numprocs, 0).replace("sleep 1000", "[sh, -c, echo x; exec sleep 1000]");
     let (bench, mut wire) = up("", &web(1));
     until_all_run(&mut wire);
     let name_in = |pid| {
