@@ -33,6 +33,8 @@ impl Daemon {
         }
         let Some(process) = self.supervisor.get(id) else { return };
         let launched = self.kitchen.prepare(process, &mut self.captures).and_then(|prepared| {
+            // Where its output goes is told before it can print.
+            self.captures.flush(self.now.at);
             let launched = self.launcher.launch(&prepared.recipe, prepared.mode);
             launched.map_err(|failure| recipe::explain(&failure, process))
         });

@@ -49,7 +49,9 @@ fn a_renamed_process_keeps_the_name_it_was_started_with_until_its_next_start() {
         |numprocs: u32| web(numprocs, 0).replace("sleep 1000", "[sh, -c, echo x; exec sleep 1000]");
     let (bench, mut wire) = up("", &web(1));
     until_all_run(&mut wire);
+    // It executes another program after it has printed, and has no environment meanwhile.
     let name_in = |pid| {
+        until("it is executed", || !proc(pid, "environ").is_empty());
         let environ = proc(pid, "environ");
         let names = environ.split('\0').filter_map(|pair| pair.strip_prefix("TASKMASTER_PROCESS="));
         names.collect::<Vec<_>>().join(" ")
