@@ -3,7 +3,7 @@
 //! Writing never holds the daemon up and never fails it: a line that cannot be written is
 //! counted, and the count is the first thing that is written when it can be again.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use super::when;
 use crate::config::{Level, Log, LogFormat, LogTarget};
+use crate::logger::rotate;
 use crate::sys::{cause, files, poll};
 
 /// One line of the log.
@@ -146,21 +147,9 @@ impl EventLog {
         }
     }
 
-    /// FILE becomes FILE.1, which becomes FILE.2, and so on; renamed from the lowest free
-    /// number down, so that one cut short drops nothing.
     fn rotate(&mut self) -> io::Result<()> {
         let Sink::File { path, .. } = &self.sink else { return Ok(()) };
-        let path = path.clone();
-        let keep = self.settings.keep;
-        let free = (1..keep).find(|n| !numbered(&path, *n).exists()).unwrap_or(keep);
-        for number in (1..free).rev() {
-            fs::rename(numbered(&path, number), numbered(&path, number + 1))?;
-        }
-        if keep == 0 {
-            fs::remove_file(&path)?;
-        } else {
-            fs::rename(&path, numbered(&path, 1))?;
-        }
+        rotate(path, self.settings.keep)?;
         self.sink = Sink::open(&self.settings.target).unwrap_or(Sink::Nowhere);
         Ok(())
     }
@@ -194,12 +183,6 @@ impl Sink {
             }
         }
     }
-}
-
-fn numbered(path: &Path, number: u32) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{number}"));
-    name.into()
 }
 
 fn word(level: Level) -> &'static str {
@@ -290,6 +273,8 @@ fn to_stderr(text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logger::numbered;
+    use std::fs;
 
     #[test]
     fn a_fact_is_quoted_where_it_must_be() {

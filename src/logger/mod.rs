@@ -30,6 +30,7 @@ use std::time::Instant;
 pub use message::{Order, Report, Stream};
 use mover::{Feed, Mover};
 use reports::Reports;
+pub use rotate::{numbered, rotate};
 
 use crate::sys::channel::Channel;
 use crate::sys::epoll::Epoll;

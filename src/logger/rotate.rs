@@ -15,7 +15,7 @@ use crate::sys::output;
 ///
 /// # Errors
 /// Those of rename(2) and unlink(2). That PATH has gone is none.
-pub(super) fn rotate(path: &Path, keep: u32) -> io::Result<()> {
+pub fn rotate(path: &Path, keep: u32) -> io::Result<()> {
     let is_free = |number: &u32| numbered(path, *number).symlink_metadata().is_err();
     let free = (1..keep).find(is_free).unwrap_or(keep);
     for number in (1..free).rev() {
@@ -61,7 +61,8 @@ fn unless_gone(done: io::Result<()>) -> io::Result<()> {
     done.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
-fn numbered(path: &Path, number: u32) -> PathBuf {
+/// The name of the old file with this number.
+pub fn numbered(path: &Path, number: u32) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{number}"));
     name.into()
