@@ -53,8 +53,14 @@ function __taskmaster_is_daemon
     test (basename -- $words[1]) = taskmasterd; or test "$words[2]" = daemon
 end
 
+# Of taskmasterctl `check` is a command, and has no options.
+function __taskmaster_is_up_or_check
+    set -l words (commandline -opc)
+    test (basename -- $words[1]) = taskmaster; and contains -- "$words[2]" up check
+end
+
 function __taskmaster_takes_config
-    __taskmaster_is_shell; or __taskmaster_is_daemon; or __taskmaster_using up check
+    __taskmaster_is_shell; or __taskmaster_is_daemon; or __taskmaster_is_up_or_check
 end
 
 # Behind `signal` the first word is the signal.

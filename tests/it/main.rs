@@ -7,6 +7,7 @@
 
 mod bench;
 mod capture;
+mod completions;
 mod facts;
 
 mod detach;
