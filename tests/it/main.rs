@@ -28,5 +28,6 @@ mod shell;
 mod signals;
 mod stop;
 mod told;
+mod tour;
 mod trust;
 mod wire;
