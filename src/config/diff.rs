@@ -105,7 +105,8 @@ fn moves_by_itself(key: &str, old: &Program, new: &Program) -> bool {
     }
 }
 
-fn differs(key: &str, old: &Program, new: &Program) -> bool {
+/// Whether what a key of [`PROGRAM_KEYS`] says is different.
+pub(super) fn differs(key: &str, old: &Program, new: &Program) -> bool {
     let (policy, launch) = (&old.policy, &old.launch);
     match key {
         "numprocs" => old.numprocs != new.numprocs,

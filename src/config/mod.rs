@@ -23,6 +23,7 @@ mod problem;
 mod program;
 mod read;
 mod report;
+mod show;
 mod signal;
 mod source;
 mod template;
@@ -45,6 +46,7 @@ pub use keys::{BACKOFF_KEYS, CAPTURE_KEYS, DAEMON_KEYS, Key, LOG_KEYS, PROGRAM_K
 pub use near::nearest;
 pub use problem::{Problem, Problems};
 pub use read::{daemon_only, load};
+pub use show::{command_line, settings};
 pub use signal::{SIGNALS, Signal};
 pub use template::Template;
 pub use values::parse_duration;

@@ -38,7 +38,7 @@ impl<'o, 's> Outer<'o, 's> {
         let daemon_env = env(daemon_fields.get("env"));
         let defaults_env = env(defaults.remove("env").as_ref());
         reader.env_layer(&daemon_env, "", &[]);
-        let mut nobody = unset(Rc::from(""), daemon);
+        let mut nobody = unset(Rc::from(""), daemon.umask);
         for (key, field) in &defaults {
             reader.plain_key(key, field.value, &mut nobody);
         }
@@ -46,8 +46,8 @@ impl<'o, 's> Outer<'o, 's> {
     }
 }
 
-/// A program that says nothing.
-fn unset(name: Rc<str>, daemon: &Daemon) -> Program {
+/// A program that says nothing, given `daemon.umask`.
+pub(super) fn unset(name: Rc<str>, umask: Option<u32>) -> Program {
     Program {
         name,
         numprocs: 1,
@@ -74,7 +74,7 @@ fn unset(name: Rc<str>, daemon: &Daemon) -> Program {
             env_file: Vec::new(),
             env: BTreeMap::new(),
             workingdir: None,
-            umask: daemon.umask,
+            umask,
             user: None,
             group: None,
             limits: BTreeMap::new(),
@@ -119,7 +119,7 @@ impl<'s> Reader<'s> {
         fields.extend(fields::known(field.value, PROGRAM_KEYS, &mut self.report));
         let env = fields.remove("env");
         let env = env.map(|env| fields::named(env.value, &mut self.report)).unwrap_or_default();
-        let mut program = unset(Rc::from(name), outer.daemon);
+        let mut program = unset(Rc::from(name), outer.daemon.umask);
         for (key, field) in &fields {
             // Nodes weigh about that much, wherever they end up.
             let weight = (field.value.end - field.value.id) as usize * size_of::<Node>();

@@ -10,6 +10,7 @@
 //! one that died.
 #![forbid(unsafe_code)]
 
+mod past;
 pub mod process;
 mod reload;
 mod selector;
@@ -23,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
+pub use past::{Past, PastEnd};
 pub use process::{Change, Event, Exit, Moment, Pid, State, Then};
 pub use reload::Plan;
 pub use selector::Unknown;
@@ -50,6 +52,8 @@ pub struct Process {
     pub restarts: u64,
     /// How it last ended, and whether that was expected.
     pub last_end: Option<(Exit, bool)>,
+    /// Its last ends.
+    pub past: Past,
     /// Why the last launch failed: the step and the cause. None if it did not.
     pub failure: Option<String>,
     /// The deadline that stands for it in the set.
@@ -259,6 +263,9 @@ impl Supervisor {
         let before = process.state;
         let (after, actions) = on_event(&process.program, before, event, now);
         process.state = after;
+        for action in &actions {
+            remember(&mut process.past, before, action, now);
+        }
         let old = before.process().map(|(pid, _)| pid);
         let new = after.process().map(|(pid, _)| pid);
         if old != new {
@@ -322,7 +329,8 @@ impl Supervisor {
         self.slots.get_mut(id.0)?.as_mut()
     }
 
-    fn find(&self, program: &Rc<str>, index: u32) -> Option<Id> {
+    /// The process with this program and number.
+    pub fn find(&self, program: &Rc<str>, index: u32) -> Option<Id> {
         self.names.get(&(program.clone(), index)).copied()
     }
 
@@ -334,6 +342,7 @@ impl Supervisor {
             since: None,
             restarts: 0,
             last_end: None,
+            past: Past::default(),
             failure: None,
             armed: None,
         };
@@ -345,5 +354,15 @@ impl Supervisor {
         }
         self.names.insert((program.name.clone(), index), id);
         id
+    }
+}
+
+/// An end that is told of is remembered, with what the state before it knew.
+fn remember(past: &mut Past, before: State, action: &Action, now: Moment) {
+    if let Action::Tell(Change { end: Some((exit, expected)), .. }) = *action
+        && let Some((pid, started)) = before.process()
+    {
+        let lasted = now.at.saturating_duration_since(started);
+        past.add(PastEnd { at: now.wall, pid, exit, expected, lasted });
     }
 }

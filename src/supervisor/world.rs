@@ -415,3 +415,23 @@ fn a_thousand_processes_take_one_step_for_one_death() {
         State::Running { .. }
     ));
 }
+
+#[test]
+fn the_last_ends_are_remembered_and_no_more_than_those() {
+    let mut world = World::new(vec![program("a", 1)]);
+    for code in 1..=7 {
+        world.wait(3);
+        world.ends("a", Exit::Code(code));
+    }
+    let id = world.id("a");
+    let past = &world.supervisor.get(id).unwrap().past;
+    let codes: Vec<Exit> = past.ends().map(|end| end.exit).collect();
+    assert_eq!(codes, [3, 4, 5, 6, 7].map(Exit::Code));
+    let last = past.ends().last().unwrap();
+    assert_eq!((last.lasted.as_secs(), last.expected), (3, false));
+    let pid = world.pid("a");
+    world.ask("a", Event::Stop);
+    let past = &world.supervisor.get(id).unwrap().past;
+    let last = past.ends().last().unwrap();
+    assert_eq!((last.pid, last.exit, last.expected), (pid, Exit::Signal(libc::SIGTERM), true));
+}

@@ -7,6 +7,7 @@ mod files;
 mod hostile;
 mod keys;
 mod places;
+mod show;
 
 use super::*;
 
