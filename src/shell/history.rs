@@ -1,20 +1,26 @@
 //! The history of the prompt: a private file that several shells share.
 //!
-//! Each line is added to what the file holds by then, so that no shell undoes
-//! another's, and the file is replaced as a whole, so that none reads half of
-//! one. Where it cannot be kept there is none beyond the session, silently: it
+//! Each line is added to what the file holds by then, by one shell after the
+//! other, so that none undoes another's, and the file is replaced as a whole, so
+//! that none reads half of one. Where it cannot be kept there is none beyond the session, silently: it
 //! is a convenience.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::sys::lock::take_turn;
 
 /// The most lines that are kept.
 const LIMIT: usize = 1000;
 
 /// A file longer than this is not ours.
 const SIZE_LIMIT: u64 = 4 * 1024 * 1024;
+
+/// So long other shells are waited for.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The lines typed, oldest first.
 pub(super) struct History {
@@ -39,6 +45,8 @@ impl History {
         if line.contains(char::is_control) {
             return;
         }
+        // Without a turn, should somebody keep it, a line of another shell's may be lost.
+        let _turn = self.file.parent().and_then(|folder| take_turn(folder, PATIENCE));
         let before = read(&self.file).unwrap_or_else(|_| std::mem::take(&mut self.lines));
         self.lines = appended(before, line);
         let _ = write(&self.file, &self.lines);
@@ -124,6 +132,19 @@ mod tests {
         assert_eq!(History::load(file.clone()).lines(), ["stop web", "status"]);
         assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
         assert_eq!(file.parent().unwrap().read_dir().unwrap().count(), 1, "nothing else is left");
+    }
+
+    #[test]
+    fn shells_that_end_a_line_at_once_lose_none() {
+        let (_folder, file) = history();
+        std::thread::scope(|scope| {
+            for shell in 0..4 {
+                let mut history = History::load(file.clone());
+                let add = move || (0..50).for_each(|n| history.add(&format!("{shell} {n}")));
+                scope.spawn(add);
+            }
+        });
+        assert_eq!(History::load(file).lines().len(), 200);
     }
 
     #[test]

@@ -1,9 +1,14 @@
-//! The lock that keeps a state folder to one daemon.
+//! The lock that keeps a state folder to one daemon; and one that lets a few take turns.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+
+use super::clock;
 
 /// A lock that is held until this is dropped, or the process dies.
 #[derive(Debug)]
@@ -27,7 +32,7 @@ pub enum LockError {
 pub fn take(file: File) -> Result<Lock, LockError> {
     let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Lock(lock),
-        Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
+        Err((mut file, Errno::EWOULDBLOCK)) => {
             let mut text = String::new();
             let _ = file.read_to_string(&mut text);
             return Err(LockError::Held(text.trim().parse().ok()));
@@ -43,5 +48,28 @@ impl Lock {
         self.0.set_len(0)?;
         self.0.rewind()?;
         writeln!(*self.0, "{}", std::process::id())
+    }
+}
+
+/// A turn, which ends when this is dropped.
+#[derive(Debug)]
+pub struct Turn(#[allow(dead_code)] Flock<File>);
+
+/// Waits for a turn in a folder, but no longer than this. None: somebody else keeps it, or there
+/// is no such folder.
+///
+/// The lock is on the folder itself, so that nothing is left behind in it.
+pub fn take_turn(folder: &Path, patience: Duration) -> Option<Turn> {
+    /// Turns are short.
+    const LOOK_AGAIN: u8 = 2;
+    let end = clock::now() + patience;
+    let mut file = File::open(folder).ok()?;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Some(Turn(lock)),
+            Err((back, Errno::EWOULDBLOCK)) if clock::now() < end => file = back,
+            Err(_) => return None,
+        }
+        let _ = nix::poll::poll(&mut [], LOOK_AGAIN);
     }
 }
