@@ -4,6 +4,7 @@
 //! is read only then, and nothing of the answer counts before the daemon has
 //! proved in its turn that it knows the secret too.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ pub(super) fn greet(wire: &mut Wire, name: &str, target: &Target) -> Result<Peer
         Ok(None) => return Err(stranger(name, "it said nothing for 10 s, so it may also hang")),
         Err(cause) => return Err(stranger(name, &cause)),
     };
-    let secret = read_secret(&target.secret_file)?;
+    let secret = read_secret(&target.secret_file, name)?;
     let nonce = random::nonce().map(|nonce| hex(&nonce)).map_err(|error| {
         Failure::new(
             Kind::Failed,
@@ -91,30 +92,40 @@ fn read_greeting(line: &str, name: &str) -> Result<Greeting, Failure> {
     if is_nonce(&greeting.nonce) { Ok(greeting) } else { Err(odd()) }
 }
 
-fn read_secret(file: &Path) -> Result<Secret, Failure> {
-    let (why, next) = match std::fs::read(file) {
+fn read_secret(file: &Path, name: &str) -> Result<Secret, Failure> {
+    let shown = file.display();
+    let message = match std::fs::read(file) {
         Ok(bytes) => match Secret::from_file(&bytes) {
             Some(secret) => return Ok(secret),
-            None => ("it is empty".to_owned(), "restore it, or".to_owned()),
+            None => format!(
+                "cannot read the secret {shown}: it is empty\n\
+                 restore it, or name the daemon's with --secret-file FILE"
+            ),
         },
+        Err(error) if error.kind() == ErrorKind::NotFound => format!(
+            "a daemon answers at {name}, but its secret is not here: {shown}: {}\n\
+             it may be another user's or project's: name its configuration with -c FILE, or its \
+             secret with --secret-file FILE",
+            cause(&error)
+        ),
         Err(error) => {
-            let next = match owner(file) {
-                // Root may read everything: then it is not there.
+            let become_owner = match owner(file) {
+                // Root may read everything: then it is something else.
                 _ if users::is_root() => String::new(),
-                Some((path, user)) if path == file => format!("it is {user}'s: become {user}, or"),
+                Some((path, user)) if path == file => format!("it is {user}'s: become {user}, or "),
                 Some((path, user)) => {
-                    format!("{} is {user}'s: become {user}, or", path.display())
+                    format!("{} is {user}'s: become {user}, or ", path.display())
                 }
                 None => String::new(),
             };
-            (cause(&error), next)
+            let cause = cause(&error);
+            format!(
+                "cannot read the secret {shown}: {cause}\n\
+                 {become_owner}name the daemon's with --secret-file FILE"
+            )
         }
     };
-    let advice = format!("{next} name the daemon's with --secret-file FILE");
-    Err(Failure::new(
-        Kind::Refused,
-        format!("cannot read the secret {}: {why}\n{}", file.display(), advice.trim_start()),
-    ))
+    Err(Failure::new(Kind::Refused, message))
 }
 
 /// Whose the file is; where nobody tells, the nearest folder above of which one can.
@@ -142,7 +153,9 @@ fn refused(name: &str, error: &str, secret: &Path) -> Failure {
         Kind::Refused,
         format!(
             "the daemon at {name} refuses this shell: {}\n\
-             the secret came from {}; --secret-file FILE names another",
+             the secret came from {}\n\
+             it may be another project's daemon: give this one a daemon.listen of its own, or name \
+             the other's secret with --secret-file FILE",
             text::clean_line(error),
             secret.display()
         ),
@@ -182,7 +195,7 @@ mod tests {
     #[test]
     fn a_missing_secret_names_the_file_and_the_option() {
         let folder = tempfile::tempdir().unwrap();
-        let failure = read_secret(&folder.path().join("secret")).unwrap_err();
+        let failure = read_secret(&folder.path().join("secret"), "x:1").unwrap_err();
         assert_eq!(failure.kind, Kind::Refused);
         assert!(
             failure.message.contains("/secret: No such file or directory"),
