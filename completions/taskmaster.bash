@@ -91,7 +91,8 @@ _taskmaster() {
     case $command in
         start | stop | restart) options="--no-wait --timeout" ;;
         reload | update | reread) options="--dry-run" ;;
-        status | events) options="--json" ;;
+        status) options="--json -w" ;;
+        events) options="--json" ;;
         tail) options="-f -n --raw" ;;
         log | maintail) options="-f -n" ;;
     esac

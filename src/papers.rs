@@ -16,8 +16,8 @@ use crate::config::{
     SIGNALS, TOP_KEYS,
 };
 use crate::protocol::{
-    self, COMMANDS, End, EventName, EventRow, LINE_LIMIT, OutputRow, PROTOCOL, PidRow, PlanRow,
-    ProblemRow, Reply, ResultRow, Row,
+    self, COMMANDS, DetailRow, End, EventName, EventRow, GoneRow, LINE_LIMIT, OutputRow, PROTOCOL,
+    PidRow, PlanRow, ProblemRow, Reply, ResultRow, Row,
 };
 use crate::supervisor::StateName;
 
@@ -385,6 +385,9 @@ fn replies() -> Vec<Reply> {
             description: text(),
             lost_bytes: 0,
         }),
+        Reply::Detail(DetailRow { about: text(), lines: Vec::new() }),
+        Reply::Gone(GoneRow { name: text(), program: text(), index: 0 }),
+        Reply::Current(0),
         Reply::Result(ResultRow { name: text(), ok: true, message: text() }),
         Reply::Plan(PlanRow { name: None, action: text() }),
         Reply::Problem(ProblemRow { warning: true, message: text(), excerpt: None }),
@@ -407,6 +410,7 @@ fn replies() -> Vec<Reply> {
     ];
     for reply in &all {
         match reply {
+            Reply::Detail(_) | Reply::Gone(_) | Reply::Current(_) => {}
             Reply::Status(_) | Reply::Result(_) | Reply::Plan(_) | Reply::Problem(_) => {}
             Reply::Pid(_) | Reply::Event(_) | Reply::Output(_) | Reply::Text(_) => {}
             Reply::End(_) => {}

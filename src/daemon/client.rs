@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::tail::Tail;
+use super::watch::Watching;
 use crate::protocol::hello::{ClientHello, Greeting, Identity, Secret, Side, Welcome, is_nonce};
 use crate::protocol::{LINE_LIMIT, LineError, Lines, PROTOCOL, Reply};
 use crate::supervisor::Id;
@@ -64,6 +65,8 @@ pub(super) enum Task {
     Wait(Waiting),
     /// Every event, until it says otherwise.
     Follow,
+    /// Rows that change, until it says otherwise.
+    Watch(Watching),
     /// What is added to logs.
     Tail(Tail),
     /// Captured logs to be emptied.
@@ -151,21 +154,29 @@ impl Client {
         self.takes_lines()
             && match self.task {
                 Task::None => self.lines.has_line(),
-                Task::Follow | Task::Wait(_) | Task::Tail(_) | Task::Clear(_) | Task::Shutdown => {
-                    self.interrupts()
-                }
+                Task::Follow
+                | Task::Watch(_)
+                | Task::Wait(_)
+                | Task::Tail(_)
+                | Task::Clear(_)
+                | Task::Shutdown => self.interrupts(),
             }
     }
 
     /// Whether it wants no more of what its last request waits for: it says an empty line, or
     /// nothing any more, and of what would never end, it asks for something else.
     fn interrupts(&self) -> bool {
-        let follows = matches!(self.task, Task::Follow | Task::Tail(_));
+        let follows = matches!(self.task, Task::Follow | Task::Watch(_) | Task::Tail(_));
         self.finished || self.lines.starts_with_newline() || (follows && self.lines.has_line())
     }
 
     fn unread(&self) -> usize {
         self.out.len() - self.sent
+    }
+
+    /// Whether it has read nearly all that it was sent.
+    pub(super) fn has_room(&self) -> bool {
+        self.unread() < ENOUGH
     }
 
     /// What to poll its socket for.
@@ -332,7 +343,7 @@ impl Client {
             Task::Wait(waiting) => waiting.until,
             // Who does not read is not served.
             Task::Tail(tail) => (self.unread() < ENOUGH).then_some(tail.due),
-            Task::None | Task::Follow | Task::Clear(_) | Task::Shutdown => None,
+            Task::None | Task::Follow | Task::Watch(_) | Task::Clear(_) | Task::Shutdown => None,
         }
     }
 }

@@ -52,7 +52,7 @@ impl Daemon {
         let Some(client) = self.clients.get_mut(index) else { return };
         match std::mem::replace(&mut client.task, Task::None) {
             Task::None => {}
-            Task::Follow | Task::Tail(_) => client.send(&Reply::DONE),
+            Task::Follow | Task::Watch(_) | Task::Tail(_) => client.send(&Reply::DONE),
             Task::Wait(_) | Task::Clear(_) | Task::Shutdown => {
                 client.send(&Reply::failed(exit::FAILED, "not waited for; what was asked goes on"));
             }
@@ -87,7 +87,10 @@ impl Daemon {
                 self.tail(index, logs, lines, follow);
             }
             Request::Clear { selectors } => self.clear(index, &selectors),
-            Request::Status { selectors, .. } => self.reply_to(index, |d| d.status(&selectors)),
+            Request::Status { selectors, watch: true, .. } => self.watch(index, selectors),
+            Request::Status { selectors, json, .. } => {
+                self.reply_to(index, |daemon| daemon.status(&selectors, json));
+            }
             Request::Signal { signal, selectors } => {
                 self.reply_to(index, |d| d.send_signal(signal, &selectors));
             }
@@ -131,23 +134,27 @@ impl Daemon {
         }
     }
 
-    fn status(&mut self, selectors: &[String]) -> Answer {
+    fn status(&mut self, selectors: &[String], json: bool) -> Answer {
         let ids = match self.select(selectors) {
             Ok(ids) => ids,
             Err(answer) => return answer,
         };
         let mut down = false;
         let mut answer: Answer = Vec::with_capacity(ids.len() + 1);
+        let one = ids.first().filter(|_| !json && names_one(selectors, &ids)).copied();
         for process in ids.into_iter().filter_map(|id| self.supervisor.get(id)) {
             down |= !matches!(process.state, State::Running { .. });
             answer.push(Reply::Status(self.row(process)));
+        }
+        if let Some(process) = one.and_then(|id| self.supervisor.get(id)) {
+            answer.extend(self.story(process));
         }
         let exit = if down { exit::NOT_RUNNING } else { 0 };
         answer.push(Reply::End(End { exit, error: None }));
         answer
     }
 
-    fn row(&self, process: &Process) -> Row {
+    pub(super) fn row(&self, process: &Process) -> Row {
         let lost = self.captures.lost(&process.program.name, process.index);
         Row { lost_bytes: lost, ..words::row(process, self.now.at) }
     }
@@ -256,6 +263,16 @@ impl Daemon {
             Goal::Restart => Event::Restart,
         };
         self.supervisor.ask(id, event, self.now);
+        // Not all that may have changed is a change of state.
+        self.row_changed(id);
         Some((name, answer))
+    }
+}
+
+/// Whether the selectors name one process: then there is more to tell of it.
+fn names_one(selectors: &[String], ids: &[Id]) -> bool {
+    match (selectors, ids) {
+        ([selector], [_]) => selector != "all" && !selector.contains(['*', '?']),
+        _ => false,
     }
 }

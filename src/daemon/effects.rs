@@ -20,6 +20,7 @@ impl Daemon {
                     for which in [Which::Stdout, Which::Stderr] {
                         self.captures.close(&(program.clone(), index, which));
                     }
+                    self.row_gone(id, &name, &program, index);
                     self.forgotten(id, &name);
                 }
             }
@@ -76,6 +77,7 @@ impl Daemon {
         let word = change.to.name().as_str().to_lowercase();
         self.log(words::level(change), &word, &facts);
         self.publish(&event);
+        self.row_changed(id);
         self.told(id, change);
     }
 

@@ -78,6 +78,9 @@ impl Daemon {
         let mut event = self.daemon_event(EventName::LostBytes, message);
         event.name = Some(name);
         self.publish(&event);
+        if let Some(id) = self.supervisor.find(program, *index) {
+            self.row_changed(id);
+        }
     }
 
     /// It has ended, and not because it was asked to: the next one gets all pipes.

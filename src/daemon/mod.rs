@@ -18,10 +18,12 @@ mod reload;
 pub mod source;
 mod start;
 mod state_dir;
+mod story;
 mod strays;
 mod tail;
 mod turn;
 mod wait;
+mod watch;
 mod when;
 mod words;
 

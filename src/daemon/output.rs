@@ -38,7 +38,11 @@ impl Daemon {
     }
 
     /// Where a stream of a process goes to, or why there is nothing to read.
-    fn log_path(&self, process: &Process, which: Which) -> Result<PathBuf, &'static str> {
+    pub(super) fn log_path(
+        &self,
+        process: &Process,
+        which: Which,
+    ) -> Result<PathBuf, &'static str> {
         let key = (process.program.name.clone(), process.index, which);
         if let Some(settings) = self.captures.settings(&key) {
             return Ok(settings.path.clone());

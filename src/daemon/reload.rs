@@ -104,6 +104,7 @@ impl Daemon {
         let message = format!("{} applied", self.config.file.display());
         let event = self.daemon_event(EventName::Reloaded, message);
         self.publish(&event);
+        self.rows_changed();
     }
 
     /// The daemon's own settings. Those that count from the next start on stay as they are, so that a

@@ -83,6 +83,11 @@ impl Tail {
     }
 }
 
+/// The last lines of one log, of which no more than `most` bytes are read. The error names the log.
+pub(super) fn end_of(path: PathBuf, lines: usize, most: u64) -> Result<Vec<u8>, String> {
+    Tailed::open(None, path, lines, most).map(|(_, bytes)| bytes)
+}
+
 /// Replies of a bounded size: of several logs whole lines, of one whole characters.
 fn pieces(name: Option<&String>, bytes: Vec<u8>) -> Vec<Reply> {
     let mut replies = Vec::new();

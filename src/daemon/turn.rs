@@ -213,6 +213,7 @@ impl Daemon {
     /// Sends what there is to send, and lets go of those who are gone.
     fn flush(&mut self) {
         self.clients.iter_mut().for_each(Client::flush);
+        self.tell_watchers();
         let over: Vec<String> = self
             .clients
             .extract_if(.., |client| client.is_over())

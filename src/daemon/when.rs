@@ -11,6 +11,7 @@ const RFC3339: &[BorrowedFormatItem<'_>] = format_description!(
 );
 const SHORT: &[BorrowedFormatItem<'_>] =
     format_description!("[month repr:short] [day padding:none] [hour]:[minute]:[second]");
+const CLOCK: &[BorrowedFormatItem<'_>] = format_description!("[hour]:[minute]:[second]");
 const SYSLOG: &[BorrowedFormatItem<'_>] =
     format_description!("[month repr:short] [day padding:space] [hour]:[minute]:[second]");
 
@@ -22,6 +23,11 @@ pub(super) fn rfc3339(wall: SystemTime) -> String {
 /// Month, day and time.
 pub(super) fn short(wall: SystemTime) -> String {
     local(wall).format(SHORT).unwrap_or_default()
+}
+
+/// The time of day.
+pub(super) fn clock(wall: SystemTime) -> String {
+    local(wall).format(CLOCK).unwrap_or_default()
 }
 
 /// The time in a frame of syslog(3).

@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 use super::when;
 use crate::config::{Level, Signal};
 use crate::protocol::{EventName, EventRow, ExitRow, Row};
-use crate::supervisor::{Change, Exit, Process, State, StateName, Then};
+use crate::supervisor::{Change, Exit, Moment, Process, State, StateName, Then};
 
 /// How a process ended: `exit 3`, `killed by SEGV`.
 pub(super) fn ended(exit: Exit) -> String {
@@ -48,7 +48,20 @@ pub(super) fn row(process: &Process, now: Instant) -> Row {
 }
 
 /// The state in words: of one that is not up, why and since when.
-pub(super) fn description(process: &Process, now: Instant) -> String {
+fn description(process: &Process, now: Instant) -> String {
+    describe(process, |until| format!("in {}", when::span(until.saturating_duration_since(now))))
+}
+
+/// The same in words that stay true while the state lasts: what is to come stands there by the
+/// clock.
+pub(super) fn lasting_description(process: &Process, now: Moment) -> String {
+    describe(process, |until| {
+        let wait = until.saturating_duration_since(now.at);
+        format!("at {}", now.wall.checked_add(wait).map(when::clock).unwrap_or_default())
+    })
+}
+
+fn describe(process: &Process, due: impl Fn(Instant) -> String) -> String {
     let at = process.since.map(when::short).unwrap_or_default();
     match process.state {
         State::Stopped if process.since.is_none() => "not started".to_owned(),
@@ -64,8 +77,7 @@ pub(super) fn description(process: &Process, now: Instant) -> String {
             _ => String::new(),
         },
         State::Backoff { until, retries } => {
-            let wait = when::span(until.saturating_duration_since(now));
-            format!("{}; {} in {wait}", reason(process), retry(process, retries))
+            format!("{}; {} {}", reason(process), retry(process, retries), due(until))
         }
         State::Stopping { killed, then, .. } => {
             let how = if killed.is_some() { "SIGKILL sent" } else { "asked to stop" };

@@ -46,6 +46,8 @@ pub enum Takes {
 }
 
 const JSON: Opt = Opt { name: "--json", value: None, summary: "one JSON value instead of a table" };
+const WATCH: Opt =
+    Opt { name: "-w", value: None, summary: "keep it up to date, until q or Ctrl-C" };
 const FOLLOW: Opt = Opt { name: "-f", value: None, summary: "go on with what comes, until Ctrl-C" };
 const LINES: Opt =
     Opt { name: "-n", value: Some("LINES"), summary: "so many lines at most; by default 10" };
@@ -65,9 +67,9 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "status",
         aliases: &[],
-        usage: "[SEL...] [--json]",
+        usage: "[SEL...] [--json] [-w]",
         summary: "show state, pid, uptime and what is wrong",
-        options: &[JSON],
+        options: &[JSON, WATCH],
         takes: Takes::Processes,
     },
     Command {

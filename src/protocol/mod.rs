@@ -18,8 +18,8 @@ mod request;
 pub use commands::{COMMANDS, Command, Opt, Takes, find as find_command};
 pub use lines::{LineError, Lines};
 pub use reply::{
-    End, EventName, EventRow, ExitRow, OutputRow, PidRow, PlanRow, ProblemRow, Reply, ResultRow,
-    Row,
+    DetailRow, End, EventName, EventRow, ExitRow, GoneRow, OutputRow, PidRow, PlanRow, ProblemRow,
+    Reply, ResultRow, Row,
 };
 pub use request::{Request, Stream, Wait};
 

@@ -11,6 +11,12 @@ use crate::supervisor::StateName;
 pub enum Reply {
     /// A process, for `status`.
     Status(Row),
+    /// More about the one process that `status` was asked for.
+    Detail(DetailRow),
+    /// A process that is no more, for `status -w`.
+    Gone(GoneRow),
+    /// For `status -w`: so many processes there are, and their rows have all been sent.
+    Current(usize),
     /// What became of one process, for `start`, `stop`, `restart` and `signal`.
     Result(ResultRow),
     /// What a reload does with one process.
@@ -56,6 +62,26 @@ pub struct Row {
     pub description: String,
     /// Bytes of captured output that were lost.
     pub lost_bytes: u64,
+}
+
+/// One of the things that there are to tell of a process besides its row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DetailRow {
+    /// What it is about, in a word, as `command`.
+    pub about: String,
+    /// In words, at least one line.
+    pub lines: Vec<String>,
+}
+
+/// A process that was removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoneRow {
+    /// Its name.
+    pub name: String,
+    /// The program it was a process of.
+    pub program: String,
+    /// Its number among them, from 0.
+    pub index: u32,
 }
 
 /// How a process ended: `{"code":N}` or `{"signal":"KILL"}`.

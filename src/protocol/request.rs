@@ -12,8 +12,10 @@ pub enum Request {
     Status {
         /// Which; none: all.
         selectors: Vec<String>,
-        /// Print JSON. The replies are the same: this is for the shell.
+        /// Print JSON. The shell's business, but for the details, which it leaves out.
         json: bool,
+        /// Go on with what changes.
+        watch: bool,
     },
     /// Start, and wait for RUNNING.
     Start {
@@ -138,7 +140,8 @@ impl Request {
     pub fn from_words(words: &[String]) -> Result<Option<Self>, String> {
         let Some((name, rest)) = words.split_first() else { return Ok(None) };
         let command = find(name).ok_or_else(|| unknown(name))?;
-        if rest.first().is_some_and(|word| word == "--help" || word == "-h") {
+        let mut options = rest.iter().take_while(|word| *word != "--");
+        if options.any(|word| word == "--help" || word == "-h") {
             return Ok(Some(Self::Help { command: Some(command.name) }));
         }
         let args = Args::read(command, rest)?;
@@ -147,7 +150,7 @@ impl Request {
         let given = |option| args.options.contains(&option);
         let (json, follow, raw) = (given("--json"), given("-f"), given("--raw"));
         Ok(Some(match command.name {
-            "status" => Self::Status { selectors, json },
+            "status" => Self::Status { selectors, json, watch: given("-w") },
             "start" => Self::Start { selectors, wait },
             "stop" => Self::Stop { selectors, wait },
             "restart" => Self::Restart { selectors, wait },

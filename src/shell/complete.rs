@@ -8,7 +8,7 @@ use linefeed::prompter::Prompter;
 use super::link::Link;
 use super::terminal::Console;
 use crate::config::SIGNALS;
-use crate::protocol::{COMMANDS, Command, Takes, find_command};
+use crate::protocol::{COMMANDS, Command, Opt, Takes, find_command};
 
 /// Completes what is typed at the prompt, with the names that the daemon has now.
 pub(super) struct Tab {
@@ -46,34 +46,86 @@ fn candidates(before: &str, word: &str, names: impl FnOnce() -> Vec<String>) -> 
         return first_words(word);
     };
     let Some(command) = find_command(command) else { return Vec::new() };
-    let typed: Vec<&str> = typed.collect();
-    let takes_value = |word: &&str| {
-        command.options.iter().any(|option| option.value.is_some() && option.name == *word)
-    };
-    if typed.last().is_some_and(takes_value) {
-        return Vec::new();
+    let typed = Typed::read(command, typed);
+    if let Some(option) = typed.open {
+        return beginning(word, values(option));
     }
-    if word.starts_with('-') {
-        return beginning(word, options(command, &typed));
+    if word.starts_with('-') && !typed.only_plain {
+        return match word.split_once('=') {
+            Some((name, _)) => inline_values(command, word, name),
+            None => beginning(word, options(command, &typed.options)),
+        };
     }
-    let plain = typed.iter().filter(|word| !word.starts_with('-')).count();
-    match command.takes {
-        Takes::Nothing => beginning(word, options(command, &typed)),
-        Takes::CommandName if plain == 0 => beginning(word, COMMANDS.iter().map(|c| c.name)),
-        Takes::CommandName => Vec::new(),
-        Takes::SignalAndProcesses if plain == 0 => beginning(word, signals(word)),
-        Takes::ProcessAndStream if plain == 1 => beginning(word, ["stdout", "stderr"]),
-        Takes::ProcessAndStream if plain > 1 => Vec::new(),
-        Takes::SignalAndProcesses
-        | Takes::Processes
-        | Takes::SomeProcesses
-        | Takes::ProcessAndStream => {
+    match (command.takes, typed.plain.len()) {
+        (Takes::Nothing, _) if !typed.only_plain => {
+            beginning(word, options(command, &typed.options))
+        }
+        (Takes::CommandName, 0) => beginning(word, COMMANDS.iter().map(|c| c.name)),
+        (Takes::Nothing | Takes::CommandName, _) => Vec::new(),
+        (Takes::SignalAndProcesses, 0) => beginning(word, signals(word)),
+        (Takes::ProcessAndStream, 1) => beginning(word, ["stdout", "stderr"]),
+        (Takes::ProcessAndStream, 2..) => Vec::new(),
+        (
+            Takes::SignalAndProcesses
+            | Takes::Processes
+            | Takes::SomeProcesses
+            | Takes::ProcessAndStream,
+            _,
+        ) => {
             let mut names = names();
             names.push("all".to_owned());
-            names.retain(|name| !typed.contains(&name.as_str()));
+            names.retain(|name| !typed.plain.contains(&name.as_str()));
             beginning(word, names)
         }
     }
+}
+
+/// The words between a command and the cursor, sorted as the command will.
+#[derive(Default)]
+struct Typed<'w> {
+    options: Vec<&'w str>,
+    plain: Vec<&'w str>,
+    /// The last of them is an option that wants a value.
+    open: Option<&'static Opt>,
+    /// Two dashes have ended the options.
+    only_plain: bool,
+}
+
+impl<'w> Typed<'w> {
+    fn read(command: &'static Command, words: impl Iterator<Item = &'w str>) -> Self {
+        let mut typed = Self::default();
+        for word in words {
+            if typed.open.take().is_some() {
+                continue;
+            }
+            match word {
+                _ if typed.only_plain || !word.starts_with('-') => typed.plain.push(word),
+                "--" => typed.only_plain = true,
+                _ => {
+                    typed.options.push(word.split_once('=').map_or(word, |(name, _)| name));
+                    let known = command.options.iter().find(|option| option.name == word);
+                    typed.open = known.filter(|option| option.value.is_some());
+                }
+            }
+        }
+        typed
+    }
+}
+
+/// What one might want as the value of an option.
+fn values(option: &Opt) -> &'static [&'static str] {
+    match option.value {
+        Some("T") => &["5s", "30s", "1m", "10m"],
+        Some("LINES") => &["0", "10", "100", "1000"],
+        _ => &[],
+    }
+}
+
+/// The same for one that is written with `=`.
+fn inline_values(command: &Command, word: &str, name: &str) -> Vec<String> {
+    let option = command.options.iter().find(|option| option.name == name);
+    let values = option.map_or(&[][..], values).iter();
+    beginning(word, values.map(|value| format!("{name}={value}")))
 }
 
 /// Commands; other names for them only where none begins so.
@@ -101,8 +153,11 @@ fn signals(word: &str) -> Vec<String> {
     names.collect()
 }
 
-fn beginning<T: Into<String>>(word: &str, all: impl IntoIterator<Item = T>) -> Vec<String> {
-    all.into_iter().map(Into::into).filter(|candidate| candidate.starts_with(word)).collect()
+fn beginning<T: ToString>(word: &str, all: impl IntoIterator<Item = T>) -> Vec<String> {
+    all.into_iter()
+        .map(|candidate| candidate.to_string())
+        .filter(|candidate| candidate.starts_with(word))
+        .collect()
 }
 
 #[cfg(test)]
@@ -131,10 +186,17 @@ mod tests {
     }
 
     #[test]
-    fn options_are_offered_once_and_their_values_not_at_all() {
+    fn options_are_offered_once_and_values_behind_those_that_take_one() {
         assert_eq!(complete("start --"), ["--no-wait", "--timeout"]);
         assert_eq!(complete("start --no-wait --"), ["--timeout"]);
-        assert!(complete("start --timeout ").is_empty());
+        assert_eq!(complete("start --timeout 1"), ["1m", "10m"].map(str::to_owned));
+        assert_eq!(complete("start --timeout=3"), ["--timeout=30s"]);
+        assert!(complete("start --no-wait=").is_empty());
+        assert_eq!(complete("start --timeout 1m a"), ["api", "all"]);
+        assert_eq!(complete("tail -n 5 a"), ["api", "all"]);
+        assert_eq!(complete("tail -n 5 web std"), ["stdout", "stderr"]);
+        assert!(complete("tail web stdout ").is_empty());
+        assert!(complete("start -- --").is_empty());
         assert_eq!(complete("reload "), ["--dry-run"]);
     }
 

@@ -1,5 +1,6 @@
 //! One request and the replies to it, from its words to its exit status.
 
+use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 use super::Options;
@@ -9,9 +10,10 @@ use super::help;
 use super::keyboard::Keyboard;
 use super::printer::{Answer, Printer};
 use super::target::Target;
+use super::watch;
 use super::wire::Woken;
 use crate::protocol::{Request, Wait};
-use crate::sys::clock;
+use crate::sys::{clock, term};
 
 /// A daemon that says nothing for so long hangs, unless it was asked to wait.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -52,6 +54,11 @@ pub(super) fn one_shot(options: &Options, words: &[String]) -> Result<u8, Failur
             let target = Target::find(options)?;
             let mut connection = target.connect()?;
             target.note_other_file(&connection);
+            let watches = matches!(request, Request::Status { watch: true, json: false, .. });
+            if watches && printer.is_screen() && std::io::stdin().is_terminal() {
+                let keyboard = Keyboard::open()?;
+                return watch::run(&mut connection, words, printer, &keyboard);
+            }
             perform(&mut connection, words, &request, printer, None)
         }
     }
@@ -66,6 +73,11 @@ pub(super) fn perform(
     printer: Printer,
     keyboard: Option<&Keyboard>,
 ) -> Result<u8, Failure> {
+    if let (Request::Status { watch: true, json: false, .. }, Some(keyboard)) = (request, keyboard)
+        && printer.is_screen()
+    {
+        return watch::run(connection, words, printer, keyboard);
+    }
     connection.request(words)?;
     let mut answer = Answer::to(request, printer);
     let mut patience = Patience::with(request);
@@ -78,7 +90,11 @@ pub(super) fn perform(
             }
         }
         let woken = connection.wait(keyboard.map(Keyboard::fd), patience.left()?)?;
-        if !keyboard.map_or(Ok(false), |keyboard| interrupted(keyboard, woken))? {
+        let stop = match keyboard {
+            Some(keyboard) => interrupted(keyboard, woken)?,
+            None => term::interrupted(),
+        };
+        if !stop {
             continue;
         }
         if cancelled {
@@ -117,6 +133,7 @@ impl Patience {
             | Request::Stop { wait, .. }
             | Request::Restart { wait, .. } => *wait != Wait::No,
             Request::Events { .. } | Request::Shutdown => true,
+            Request::Status { watch, .. } => *watch,
             Request::Tail { follow, .. } | Request::Log { follow, .. } => *follow,
             _ => false,
         };

@@ -32,6 +32,27 @@ pub(super) struct Pressed {
     pub(super) suspend: bool,
 }
 
+/// What a key means where there is no line to edit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Key {
+    /// One line up,
+    Up,
+    /// or down.
+    Down,
+    /// One screen up,
+    PageUp,
+    /// or down.
+    PageDown,
+    /// To the first line,
+    Home,
+    /// or the last.
+    End,
+    /// To leave.
+    Quit,
+    /// Nothing.
+    Other,
+}
+
 impl Keyboard {
     /// Takes the terminal over.
     pub(super) fn open() -> Result<Self, Failure> {
@@ -66,6 +87,11 @@ impl Keyboard {
         let chars = &mut self.typed().chars;
         let end = chars.find(['\n', '\r']).map_or(chars.len(), |at| at + 1);
         chars.drain(..end).collect()
+    }
+
+    /// The next key, for what has no line to edit.
+    pub(super) fn take_key(&self) -> Option<Key> {
+        self.typed().take_key()
     }
 
     /// Stops the job; returns when it is continued.
@@ -113,6 +139,19 @@ impl Typed {
         pressed
     }
 
+    /// The next key. The beginning of a sequence waits for its rest.
+    fn take_key(&mut self) -> Option<Key> {
+        let (key, length) = match self.chars.strip_prefix('\u{1b}') {
+            Some(rest) => sequence(rest)?,
+            None => {
+                let char = self.chars.chars().next()?;
+                (plain_key(char), char.len_utf8())
+            }
+        };
+        self.chars.drain(..length);
+        Some(key)
+    }
+
     /// Takes all whole characters, and leaves what may yet become one.
     fn decode(&mut self) -> String {
         let mut text = String::new();
@@ -132,6 +171,40 @@ impl Typed {
         }
         text
     }
+}
+
+fn plain_key(char: char) -> Key {
+    match char {
+        'q' | 'Q' | '\u{4}' => Key::Quit,
+        'k' => Key::Up,
+        'j' | '\r' | '\n' => Key::Down,
+        'b' => Key::PageUp,
+        ' ' | 'f' => Key::PageDown,
+        'g' => Key::Home,
+        'G' => Key::End,
+        _ => Key::Other,
+    }
+}
+
+/// The key that an escape with `rest` behind it is, and its whole length in bytes; none: it has
+/// only begun. As xterm sends them, and the Linux console.
+fn sequence(rest: &str) -> Option<(Key, usize)> {
+    let mut chars = rest.chars();
+    if !matches!(chars.next()?, '[' | 'O') {
+        return Some((Key::Other, 1));
+    }
+    let body = chars.as_str();
+    let end = body.find(|char: char| matches!(char, '@'..='~'))?;
+    let key = match body.get(..=end).unwrap_or_default() {
+        "A" => Key::Up,
+        "B" => Key::Down,
+        "5~" => Key::PageUp,
+        "6~" => Key::PageDown,
+        "H" | "1~" | "7~" => Key::Home,
+        "F" | "4~" | "8~" => Key::End,
+        _ => Key::Other,
+    };
+    Some((key, 2 + end + 1))
 }
 
 #[cfg(test)]
@@ -164,5 +237,32 @@ mod tests {
         assert_eq!(typed.push(b"stop all\r\x03sta"), Pressed { interrupt: true, suspend: false });
         assert_eq!(typed.push(b"tus\x1a"), Pressed { interrupt: false, suspend: true });
         assert_eq!(typed.chars, "status");
+    }
+
+    #[test]
+    fn keys_are_told_from_each_other_in_any_split() {
+        let text = "x\u{1b}[A\u{1b}OB\u{1b}[5~ \u{1b}[1;5C\u{1b}[6~\u{1b}[HG\u{1b}éq";
+        let expected = [
+            Key::Other,
+            Key::Up,
+            Key::Down,
+            Key::PageUp,
+            Key::PageDown,
+            Key::Other,
+            Key::PageDown,
+            Key::Home,
+            Key::End,
+            Key::Other,
+            Key::Other,
+            Key::Quit,
+        ];
+        for cut in 0..=text.len() {
+            let (mut typed, mut keys) = (Typed::default(), Vec::new());
+            for part in [&text.as_bytes()[..cut], &text.as_bytes()[cut..]] {
+                typed.push(part);
+                keys.extend(std::iter::from_fn(|| typed.take_key()));
+            }
+            assert_eq!(keys, expected, "cut at {cut}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::connection::Connection;
 use super::failure::{Failure, Kind, cause};
 use super::target::Target;
 use super::wire::Woken;
-use crate::protocol::Reply;
+use crate::protocol::{PidRow, Reply};
 use crate::sys::clock;
 use crate::sys::poll::{Interest, Poller};
 
@@ -40,11 +40,6 @@ impl Link {
     /// A link that stands.
     pub(super) fn new(target: Target, connection: Connection) -> Self {
         Self { target, connection: Some(connection), names: Vec::new(), poller: Poller::new() }
-    }
-
-    /// The connection, if it stands.
-    pub(super) fn standing(&mut self) -> Option<&mut Connection> {
-        self.connection.as_mut()
     }
 
     /// The connection, opened again if need be; and whether there was need.
@@ -101,15 +96,19 @@ impl Link {
     }
 }
 
-/// None: it took too long. A connection that breaks is noticed by the next wait.
+/// Of all that the daemon tells of processes their pids are the least, and come with their
+/// names. None: it took too long. A connection that breaks is noticed by the next wait.
 fn ask(connection: &mut Connection) -> Result<Option<Vec<String>>, Failure> {
     let deadline = clock::now() + PATIENCE;
     let mut names = BTreeSet::new();
-    connection.request(&["status".to_owned()])?;
+    connection.request(&["pid".to_owned(), "all".to_owned()])?;
     loop {
         while let Some(reply) = connection.next()? {
             match reply {
-                Reply::Status(row) => names.extend([row.program, row.name]),
+                Reply::Pid(PidRow { name: Some(name), .. }) => {
+                    names.extend(program(&name).map(str::to_owned));
+                    names.insert(name);
+                }
                 Reply::End(_) => {
                     names.retain(|name| !name.contains(char::is_control));
                     return Ok(Some(names.into_iter().collect()));
@@ -124,4 +123,9 @@ fn ask(connection: &mut Connection) -> Result<Option<Vec<String>>, Failure> {
         }
         connection.wait(None, Some(left))?;
     }
+}
+
+/// The program of a process that is one of several: `web` of `web:1`.
+fn program(name: &str) -> Option<&str> {
+    name.rsplit_once(':').map(|(program, _)| program)
 }

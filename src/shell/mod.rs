@@ -24,10 +24,12 @@ mod paint;
 mod printer;
 mod prompt;
 mod script;
+mod story;
 mod table;
 mod target;
 mod terminal;
 mod text;
+mod watch;
 mod wire;
 
 use std::io::IsTerminal as _;
@@ -59,7 +61,7 @@ pub fn run(options: &Options, command: &[String]) -> u8 {
     }
     settle(Target::find(options).and_then(|target| {
         let connection = target.connect()?;
-        converse(options, target, connection)
+        converse(options, target, connection, "is up")
     }))
 }
 
@@ -70,29 +72,39 @@ pub fn up(options: &Options, start: &dyn Fn() -> Result<(), u8>) -> u8 {
         Ok(target) => target,
         Err(failure) => return settle(Err(failure)),
     };
+    let mut how = "is up";
     let connection = match target.connect() {
         Err(failure) if failure.kind == Kind::Nobody => {
             if let Err(status) = start() {
                 return status;
             }
+            how = "has been started";
             target.connect()
         }
         other => other,
     };
     settle(connection.and_then(|connection| {
         target.insist_on_same_file(&connection)?;
-        converse(options, target, connection)
+        converse(options, target, connection, how)
     }))
 }
 
 /// The interactive shell on a terminal, else the commands on standard input.
-fn converse(options: &Options, target: Target, connection: Connection) -> Result<u8, Failure> {
+fn converse(
+    options: &Options,
+    target: Target,
+    connection: Connection,
+    how: &str,
+) -> Result<u8, Failure> {
     let printer = Printer::new(&options.surroundings.env);
     target.note_other_file(&connection);
-    if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
-        prompt::run(target, connection, printer)
+    if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+        return script::run(&target, connection, printer);
+    }
+    if printer.is_screen() {
+        prompt::run(target, connection, printer, how)
     } else {
-        script::run(&target, connection, printer)
+        script::run_plainly(&target, connection, printer, how)
     }
 }
 

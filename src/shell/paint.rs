@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::supervisor::StateName;
 
-/// The colours that the shell uses.
+/// The colours that the shell uses. Each can be read on black and on white, which yellow, blue
+/// and cyan cannot be in the palettes of many terminals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Colour {
     /// The terminal's own.
@@ -12,11 +13,13 @@ pub(super) enum Colour {
     /// As it should be.
     Green,
     /// On its way.
-    Yellow,
+    Magenta,
     /// Wrong.
     Red,
     /// Of no interest now.
     Dim,
+    /// To be seen first.
+    Bold,
 }
 
 /// Whether to colour.
@@ -36,9 +39,10 @@ impl Paint {
         let code = match colour {
             Colour::Plain => return text.to_owned(),
             Colour::Green => "32",
-            Colour::Yellow => "33",
+            Colour::Magenta => "35",
             Colour::Red => "31",
             Colour::Dim => "2",
+            Colour::Bold => "1",
         };
         if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
@@ -48,7 +52,7 @@ impl Paint {
 pub(super) fn of_state(state: StateName, expected: Option<bool>) -> Colour {
     match state {
         StateName::Running => Colour::Green,
-        StateName::Starting | StateName::Stopping | StateName::Backoff => Colour::Yellow,
+        StateName::Starting | StateName::Stopping | StateName::Backoff => Colour::Magenta,
         StateName::Fatal => Colour::Red,
         StateName::Exited if expected == Some(false) => Colour::Red,
         StateName::Exited => Colour::Plain,

@@ -9,9 +9,9 @@ use std::io::{self, IsTerminal as _, Write as _};
 use super::failure::{Failure, complain};
 use super::paint::{Colour, Paint};
 use super::text::{clean, clean_line, clean_output};
-use super::{events, table};
+use super::{events, story, table};
 use crate::protocol::{
-    End, OutputRow, PidRow, PlanRow, ProblemRow, Reply, Request, ResultRow, Row,
+    DetailRow, End, GoneRow, OutputRow, PidRow, PlanRow, ProblemRow, Reply, Request, ResultRow, Row,
 };
 use crate::sys::term;
 
@@ -19,10 +19,14 @@ use crate::sys::term;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Printer {
     terminal: bool,
+    /// The terminal cannot move its cursor.
+    dumb: bool,
     /// For standard output.
     pub(super) paint: Paint,
     error_terminal: bool,
     error_paint: Paint,
+    /// A table that is longer than the screen is not wanted.
+    brief: bool,
 }
 
 impl Printer {
@@ -30,11 +34,14 @@ impl Printer {
     pub(super) fn new(env: &BTreeMap<String, String>) -> Self {
         let terminal = io::stdout().is_terminal();
         let error_terminal = io::stderr().is_terminal();
+        let dumb = env.get("TERM").is_some_and(|term| term == "dumb");
         Self {
             terminal,
+            dumb,
             paint: Paint::new(terminal, env),
             error_terminal,
             error_paint: Paint::new(error_terminal, env),
+            brief: false,
         }
     }
 
@@ -48,6 +55,16 @@ impl Printer {
         out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| Failure::output(&error))
     }
 
+    /// The same, but on a terminal tables leave room for the prompt.
+    pub(super) fn briefly(self) -> Self {
+        Self { brief: true, ..self }
+    }
+
+    /// Whether standard output can be drawn on.
+    pub(super) fn is_screen(&self) -> bool {
+        self.terminal && !self.dumb
+    }
+
     /// The width to keep within; none: any.
     fn columns(&self) -> Option<usize> {
         self.terminal.then(|| term::size().0)
@@ -57,7 +74,7 @@ impl Printer {
         // A problem begins with its place, so that editors can jump there.
         let mut text = clean(&problem.message).into_owned() + "\n";
         if problem.warning {
-            text = format!("{}: {text}", self.error_paint.paint(Colour::Yellow, "warning"));
+            text = format!("{}: {text}", self.error_paint.paint(Colour::Magenta, "warning"));
         }
         if let Some(excerpt) = problem.excerpt.as_ref().filter(|_| self.error_terminal) {
             text += clean(excerpt).trim_end();
@@ -89,25 +106,49 @@ pub(super) struct Answer {
     /// A table is due, be it an empty one.
     table: bool,
     rows: Vec<Row>,
+    details: Vec<DetailRow>,
+    /// Rows go on to come, each to be printed by itself.
+    watch: Option<table::Growing>,
+    /// Its header is out.
+    begun: bool,
+    events: events::Columns,
 }
 
 impl Answer {
     /// The answer to this request.
     pub(super) fn to(request: &Request, printer: Printer) -> Self {
         let form = match request {
+            Request::Status { json: true, watch: true, .. } => Form::Objects,
             Request::Status { json: true, .. } => Form::Array,
             Request::Events { json: true } => Form::Objects,
             _ => Form::Plain,
         };
         let table = matches!(request, Request::Status { .. });
         let raw = matches!(request, Request::Tail { raw: true, .. });
-        Self { printer, form, raw, table, rows: Vec::new() }
+        let watch = matches!(request, Request::Status { watch: true, .. });
+        Self {
+            printer,
+            form,
+            raw,
+            table: table && !watch,
+            rows: Vec::new(),
+            details: Vec::new(),
+            watch: watch.then(table::Growing::default),
+            begun: false,
+            events: events::Columns::new(printer.terminal),
+        }
     }
 
     /// Prints the next reply, and hands back the last.
     pub(super) fn take(&mut self, reply: Reply) -> Result<Option<End>, Failure> {
         match reply {
+            Reply::Status(row) if self.watch.is_some() && self.form == Form::Objects => {
+                self.printer.print(&(json(&row)? + "\n"))?;
+            }
             Reply::Status(row) => self.rows.push(row),
+            Reply::Detail(detail) => self.details.push(detail),
+            Reply::Gone(row) => self.gone(&row)?,
+            Reply::Current(_) => self.changes()?,
             Reply::Result(row) => self.result(&row)?,
             Reply::Plan(row) => self.plan(&row)?,
             Reply::Problem(problem) => self.printer.problem(&problem),
@@ -115,7 +156,10 @@ impl Answer {
             Reply::Event(event) if self.form == Form::Objects => {
                 self.printer.print(&(json(&event)? + "\n"))?;
             }
-            Reply::Event(event) => self.printer.print(&events::line(&event, self.printer.paint))?,
+            Reply::Event(event) => {
+                let line = self.events.line(&event, self.printer.paint);
+                self.printer.print(&line)?;
+            }
             Reply::Output(row) => self.output(&row)?,
             Reply::Text(text) if self.form == Form::Plain => {
                 if !self.rows.is_empty() {
@@ -182,15 +226,51 @@ impl Answer {
         Ok(())
     }
 
-    /// Prints the rows that have come.
+    /// Prints the rows that have come, and what there is to tell besides.
     fn table(&mut self) -> Result<(), Failure> {
         let rows = std::mem::take(&mut self.rows);
+        let details = std::mem::take(&mut self.details);
         self.table = false;
-        let text = match self.form {
-            Form::Array => array(&rows)?,
-            _ => table::status(&rows, self.printer.paint, self.printer.columns()),
+        let (paint, columns) = (self.printer.paint, self.printer.columns());
+        let mut text = match (self.form, columns) {
+            (Form::Array, _) => array(&rows)?,
+            (_, Some(columns)) if self.printer.brief => {
+                table::brief(&rows, paint, columns, term::size().1)
+            }
+            _ => table::status(&rows, paint, columns),
         };
+        if !details.is_empty() {
+            text.push('\n');
+            text += &story::text(&details, paint, columns);
+        }
         self.printer.print(&text)
+    }
+
+    /// Of a table that is watched: the rows that are new, the header before the first.
+    fn changes(&mut self) -> Result<(), Failure> {
+        let rows = std::mem::take(&mut self.rows);
+        let Some(table) = self.watch.as_mut().filter(|_| self.form == Form::Plain) else {
+            return Ok(());
+        };
+        let paint = self.printer.paint;
+        let mut text = String::new();
+        if !std::mem::replace(&mut self.begun, true) {
+            text += &table.begin(&rows, paint);
+        }
+        rows.iter().for_each(|row| text += &table.line(row, paint));
+        self.printer.print(&text)
+    }
+
+    fn gone(&self, row: &GoneRow) -> Result<(), Failure> {
+        match self.form {
+            Form::Plain | Form::Array => {
+                self.printer.print(&format!("{}  removed\n", clean_line(&row.name)))
+            }
+            Form::Objects => {
+                let gone = std::collections::BTreeMap::from([("gone", &row.name)]);
+                self.printer.print(&(json(&gone)? + "\n"))
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use linefeed::{Interface, ReadResult};
+use linefeed::{Command, Interface, ReadResult};
 
 use super::complete::Tab;
 use super::connection::Connection;
@@ -17,16 +17,32 @@ use super::printer::Printer;
 use super::script::split;
 use super::target::Target;
 use super::terminal::Console;
+use super::text::clean_line;
 use crate::protocol::Request;
+use crate::sys::term;
 
-const PROMPT: &str = "taskmaster> ";
+/// What stands before each line.
+pub(super) const PROMPT: &str = "taskmaster> ";
+
+/// What a terminal puts around a paste if some other program has asked it to. They mean nothing
+/// here: lines that are pasted are lines that are typed.
+const PASTE_MARKS: [&str; 2] = ["\x1b[200~", "\x1b[201~"];
 
 /// Rounds that the editor gets without new keys: it acts upon one that is part of an
 /// unknown sequence only in the next.
 const SETTLE: usize = 4;
 
-/// Talks with a person until that person leaves.
-pub(super) fn run(target: Target, connection: Connection, printer: Printer) -> Result<u8, Failure> {
+/// What to type next.
+const HINT: &str = "\nhelp lists the commands, Tab completes, Ctrl-D leaves.\n";
+
+/// Talks with a person until that person leaves. `how` is what there is to say of the daemon.
+pub(super) fn run(
+    target: Target,
+    connection: Connection,
+    printer: Printer,
+    how: &str,
+) -> Result<u8, Failure> {
+    printer.print(&greeting(&connection, how))?;
     let mut shell = Shell::open(target, connection, printer)?;
     shell.greet()?;
     while let Some(line) = shell.read_line()? {
@@ -35,6 +51,17 @@ pub(super) fn run(target: Target, connection: Connection, printer: Printer) -> R
         }
     }
     Ok(0)
+}
+
+/// Who is there.
+pub(super) fn greeting(connection: &Connection, how: &str) -> String {
+    format!(
+        "taskmaster {} {how}: pid {}, at {}\non {}\n\n",
+        clean_line(&connection.version),
+        connection.identity.pid,
+        connection.name,
+        clean_line(&connection.identity.config),
+    )
 }
 
 /// Whether to go on.
@@ -60,7 +87,13 @@ impl Shell {
         let link = Arc::new(Mutex::new(Link::new(target, connection)));
         let keyboard = Arc::new(Keyboard::open()?);
         let console = Console::new(Arc::clone(&keyboard));
+        // The editor knows half of that file's language, complains of the rest on the terminal,
+        // and has no Tab any more where somebody bound it to what it does not know.
+        term::ignore_inputrc();
         let editor = Interface::with_term("taskmaster", console).map_err(terminal)?;
+        for mark in PASTE_MARKS {
+            editor.bind_sequence(mark, Command::Custom("paste-mark".into()));
+        }
         editor.set_prompt(PROMPT).map_err(terminal)?;
         editor.set_completer(Arc::new(Tab { link: Arc::clone(&link) }));
         let shell = Self { editor, keyboard, link, history, printer, ending: false };
@@ -68,20 +101,13 @@ impl Shell {
         Ok(shell)
     }
 
-    /// Who is there, how things stand, and what next.
+    /// How things stand, and what next.
     fn greet(&mut self) -> Result<(), Failure> {
-        let mut link = self.link();
-        if let Some(connection) = link.standing() {
-            self.printer.print(&format!(
-                "taskmaster {}: the daemon, pid {}, is at {}\n\n",
-                super::text::clean_line(&connection.version),
-                connection.identity.pid,
-                connection.name
-            ))?;
-        }
-        drop(link);
+        let printer = self.printer;
+        self.printer = printer.briefly();
         self.line_unrecorded("status")?;
-        self.printer.print("\nhelp lists the commands, Tab completes, Ctrl-D leaves.\n")
+        self.printer = printer;
+        printer.print(HINT)
     }
 
     /// The next line; none: the person leaves, or the daemon has ended as asked.

@@ -1,13 +1,42 @@
-//! Commands on a standard input that is no terminal, one a line.
+//! Commands on standard input, one a line: where that is no terminal, or one that can move no
+//! cursor, so that there is no line to edit on it.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 
 use super::connection::Connection;
 use super::exchange::{Asked, perform, understand};
 use super::failure::{Failure, Kind, cause};
 use super::printer::Printer;
+use super::prompt::{PROMPT, greeting};
 use super::target::Target;
 use crate::protocol::{LINE_LIMIT, LineError, Lines};
+use crate::sys::term;
+
+/// Talks with a person on a terminal that edits lines by itself. `how` is what there is to say
+/// of the daemon.
+pub(super) fn run_plainly(
+    target: &Target,
+    connection: Connection,
+    printer: Printer,
+    how: &str,
+) -> Result<u8, Failure> {
+    term::catch_interrupt().map_err(|error| {
+        Failure::new(Kind::Failed, format!("cannot use the terminal: {}", cause(&error)))
+    })?;
+    printer.print(&greeting(&connection, how))?;
+    let mut script = Script {
+        target,
+        connection: Some(connection),
+        printer: printer.briefly(),
+        prompt: PROMPT,
+        status: 0,
+    };
+    script.line(Ok("status".to_owned()))?;
+    script.printer = printer;
+    printer.print("\nhelp lists the commands, Ctrl-D leaves.\n")?;
+    script.read()?;
+    Ok(0)
+}
 
 /// Runs them all. The exit status is that of the last that failed, 0 if none did.
 pub(super) fn run(
@@ -15,34 +44,7 @@ pub(super) fn run(
     connection: Connection,
     printer: Printer,
 ) -> Result<u8, Failure> {
-    let mut script = Script { target, connection: Some(connection), printer, status: 0 };
-    let mut lines = Lines::new(LINE_LIMIT);
-    let mut bytes = [0; 4096];
-    let mut input = std::io::stdin().lock();
-    loop {
-        while let Some(line) = lines.next_line() {
-            if script.line(line)? == Go::Out {
-                return Ok(script.status);
-            }
-        }
-        match input.read(&mut bytes) {
-            Ok(0) => break,
-            Ok(count) => lines.push(bytes.get(..count).unwrap_or_default()),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                let why = format!("cannot read commands from standard input: {}", cause(&error));
-                return Err(Failure::new(Kind::Failed, why));
-            }
-        }
-    }
-    if lines.len() > 0 {
-        // The last line may lack its newline.
-        lines.push(b"\n");
-        if let Some(line) = lines.next_line() {
-            script.line(line)?;
-        }
-    }
-    Ok(script.status)
+    Script { target, connection: Some(connection), printer, prompt: "", status: 0 }.read()
 }
 
 /// Whether to go on.
@@ -57,10 +59,48 @@ struct Script<'a> {
     /// None after it was lost: the next command tries again.
     connection: Option<Connection>,
     printer: Printer,
+    /// What stands before each line, where somebody types it.
+    prompt: &'static str,
     status: u8,
 }
 
 impl Script<'_> {
+    /// Runs all that is read.
+    fn read(&mut self) -> Result<u8, Failure> {
+        let mut lines = Lines::new(LINE_LIMIT);
+        let mut bytes = [0; 4096];
+        let mut input = std::io::stdin().lock();
+        loop {
+            while let Some(line) = lines.next_line() {
+                if self.line(line)? == Go::Out {
+                    return Ok(self.status);
+                }
+            }
+            self.printer.print(self.prompt)?;
+            match input.read(&mut bytes) {
+                Ok(0) => break,
+                Ok(count) => lines.push(bytes.get(..count).unwrap_or_default()),
+                // Ctrl-C: the terminal has dropped the line.
+                Err(error) if error.kind() == ErrorKind::Interrupted && term::interrupted() => {
+                    self.printer.print("\n")?;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let why = format!("cannot read commands: {}", cause(&error));
+                    return Err(Failure::new(Kind::Failed, why));
+                }
+            }
+        }
+        if lines.len() > 0 {
+            // The last line may lack its newline.
+            lines.push(b"\n");
+            if let Some(line) = lines.next_line() {
+                self.line(line)?;
+            }
+        }
+        Ok(self.status)
+    }
+
     fn line(&mut self, line: Result<String, LineError>) -> Result<Go, Failure> {
         let line = match line {
             Ok(line) => line,

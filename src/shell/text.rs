@@ -79,6 +79,34 @@ pub(super) fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(short)
 }
 
+/// The text in lines of at most this many columns, broken at blanks, and within words that are
+/// longer than a line.
+pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let columns = columns.max(2);
+    let mut lines = Vec::new();
+    let (mut line, mut used) = (String::new(), 0);
+    for (at, word) in text.split(' ').enumerate() {
+        let needed = usize::from(at > 0) + width(word);
+        if used > 0 && used + needed > columns {
+            lines.push(std::mem::take(&mut line).trim_end().to_owned());
+            used = 0;
+        } else if at > 0 {
+            line.push(' ');
+            used += 1;
+        }
+        for char in word.chars() {
+            if used + char_width(char) > columns {
+                lines.push(std::mem::take(&mut line));
+                used = 0;
+            }
+            line.push(char);
+            used += char_width(char);
+        }
+    }
+    lines.push(line);
+    lines
+}
+
 /// 0 for marks that combine with what is before them, 2 for the wide characters of
 /// East Asia and emoji, else 1. It knows the blocks, not every character in them.
 fn char_width(char: char) -> usize {
@@ -151,6 +179,15 @@ mod tests {
         assert_eq!(cut("日本語", 4), "日…");
         assert_eq!(cut("exit", 1), "…");
         assert_eq!(cut("exit", 0), "");
+    }
+
+    #[test]
+    fn lines_are_broken_at_blanks_and_long_words_anywhere() {
+        assert_eq!(wrap("exit 3; retry 2 of 3", 8), ["exit 3;", "retry 2", "of 3"]);
+        assert_eq!(wrap("a  b", 10), ["a  b"]);
+        assert_eq!(wrap("/no/such/file x", 6), ["/no/su", "ch/fil", "e x"]);
+        assert_eq!(wrap("日本語", 4), ["日本", "語"]);
+        assert_eq!(wrap("", 4), [""]);
     }
 
     #[test]

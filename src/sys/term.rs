@@ -1,13 +1,14 @@
 //! The terminal on standard input: raw mode, its way back, and the window's size.
 //!
-//! What raw mode changes is undone on every way out: by dropping [`RawMode`],
-//! and by the handlers of the signals that end a program, abort(3)'s included.
-//! Only SIGKILL leaves the terminal as it is.
+//! What raw mode and [`FullScreen`] change is undone on every way out: when they are
+//! dropped, and by the handlers of the signals that end a program, abort(3)'s
+//! included. Only SIGKILL leaves the terminal as it is.
 #![allow(unsafe_code)]
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use libc::c_int;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
@@ -15,6 +16,17 @@ use nix::unistd::Pid;
 
 /// The settings as they were found. A signal's handler reads them: they are set once.
 static FOUND: OnceLock<libc::termios> = OnceLock::new();
+
+/// Whether the other screen is shown. A signal's handler reads it.
+static FULL_SCREEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether Ctrl-C came. Its handler sets it.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// To the other screen, which what was printed does not scroll into; without wrapping lines,
+/// and without the cursor. xterm's sequences, which every terminal of today knows or ignores.
+const ENTER_SCREEN: &[u8] = b"\x1b[?1049h\x1b[?7l\x1b[?25l\x1b[H\x1b[2J";
+const LEAVE_SCREEN: &[u8] = b"\x1b[?25h\x1b[?7h\x1b[?1049l";
 
 /// What would end the program and leave the terminal raw.
 const ENDS: [Signal; 5] =
@@ -76,6 +88,57 @@ impl Drop for RawMode {
     }
 }
 
+/// Keeps the line editor from the key bindings that others' programs are set up with.
+pub fn ignore_inputrc() {
+    // SAFETY: the shell has no other thread that could read the environment meanwhile.
+    unsafe { std::env::set_var("INPUTRC", "/dev/null") };
+}
+
+/// Has Ctrl-C on a terminal that is not raw end no more than what goes on, see [`interrupted`].
+///
+/// # Errors
+/// Those of sigaction(2).
+pub fn catch_interrupt() -> io::Result<()> {
+    catch(&[Signal::SIGINT], note_interrupt, SaFlags::empty())
+}
+
+/// Whether there was a Ctrl-C since this was last asked.
+pub fn interrupted() -> bool {
+    INTERRUPTED.swap(false, SeqCst)
+}
+
+/// While it lives, the terminal shows a screen to draw on; afterwards what it showed before.
+pub struct FullScreen(());
+
+impl FullScreen {
+    /// Shows the other screen, empty.
+    pub fn enter() -> Self {
+        FULL_SCREEN.store(true, SeqCst);
+        put(ENTER_SCREEN);
+        Self(())
+    }
+}
+
+impl Drop for FullScreen {
+    fn drop(&mut self) {
+        leave_screen();
+    }
+}
+
+/// Async-signal-safe.
+fn leave_screen() {
+    if FULL_SCREEN.swap(false, SeqCst) {
+        put(LEAVE_SCREEN);
+    }
+}
+
+/// Writes to standard output past std's buffer. Async-signal-safe.
+fn put(bytes: &[u8]) {
+    // SAFETY: the pointer and the length are those of a slice. A terminal that is gone, or takes
+    // no more, cannot be helped.
+    unsafe { libc::write(libc::STDOUT_FILENO, bytes.as_ptr().cast(), bytes.len()) };
+}
+
 /// Columns and rows of the terminal on standard output: at least 1 each, 80 and 24
 /// where it does not tell.
 pub fn size() -> (usize, usize) {
@@ -115,7 +178,7 @@ fn restore() -> io::Result<()> {
 fn catch(signals: &[Signal], handler: extern "C" fn(c_int), flags: SaFlags) -> io::Result<()> {
     let action = SigAction::new(SigHandler::Handler(handler), flags, SigSet::empty());
     for &signal in signals {
-        // SAFETY: both handlers call only what signal-safety(7) allows.
+        // SAFETY: the handlers call only what signal-safety(7) allows.
         let before = unsafe { sigaction(signal, &action) }?;
         if matches!(before.handler(), SigHandler::SigIgn) {
             // nohup(1) and its like want it ignored.
@@ -129,9 +192,14 @@ fn catch(signals: &[Signal], handler: extern "C" fn(c_int), flags: SaFlags) -> i
 /// SA_RESETHAND has made the default action stand again: it ends the program as soon
 /// as this returns.
 extern "C" fn restore_and_end(signal: c_int) {
+    leave_screen();
     let _ = restore();
     // SAFETY: raise(3) is async-signal-safe.
     unsafe { libc::raise(signal) };
 }
 
 extern "C" fn only_wake(_: c_int) {}
+
+extern "C" fn note_interrupt(_: c_int) {
+    INTERRUPTED.store(true, SeqCst);
+}

@@ -3,3 +3,4 @@
 mod flow;
 mod hello;
 mod replies;
+mod watch;
