@@ -24,7 +24,7 @@ pub fn command_line(program: &Program, index: u32) -> String {
 /// written for the process with this index.
 pub fn settings(program: &Program, index: u32) -> Vec<(&'static str, String)> {
     let default = unset(program.name.clone(), None);
-    let process = One { program, index, name: program.process_name(index) };
+    let process = One { program, default: &default, index, name: program.process_name(index) };
     let keys = PROGRAM_KEYS.iter().map(|key| key.name);
     let other = keys.filter(|key| *key != "cmd" && differs(key, &default, program));
     other.filter_map(|key| Some((key, process.shown(key)?))).collect()
@@ -33,6 +33,7 @@ pub fn settings(program: &Program, index: u32) -> Vec<(&'static str, String)> {
 /// The process whose settings are shown.
 struct One<'p> {
     program: &'p Program,
+    default: &'p Program,
     index: u32,
     name: String,
 }
@@ -49,7 +50,7 @@ impl One<'_> {
             "startretries" => {
                 policy.startretries.map_or("unlimited".to_owned(), |count| count.to_string())
             }
-            "backoff" => backoff(&policy.backoff),
+            "backoff" => backoff(&policy.backoff, &self.default.policy.backoff),
             "stopsignal" => policy.stopsignal.name(),
             "stoptime" => duration(policy.stoptime),
             "stopasgroup" => policy.stopasgroup.to_string(),
@@ -121,13 +122,21 @@ fn expected(value: &Expected) -> String {
     }
 }
 
-fn backoff(value: &Backoff) -> String {
-    map([
-        ("initial", duration(value.initial)),
-        ("max", duration(value.max)),
-        ("factor", value.factor.to_string()),
-        ("jitter", value.jitter.to_string()),
-    ])
+/// What is unlike the default; where it is always the same delay, that.
+fn backoff(value: &Backoff, default: &Backoff) -> String {
+    if value.initial == value.max && value.factor <= 1.0 && value.jitter <= 0.0 {
+        return duration(value.initial);
+    }
+    let one = |backoff: &Backoff| {
+        [
+            ("initial", duration(backoff.initial)),
+            ("max", duration(backoff.max)),
+            ("factor", backoff.factor.to_string()),
+            ("jitter", backoff.jitter.to_string()),
+        ]
+    };
+    let both = one(value).into_iter().zip(one(default));
+    map(both.filter(|(here, usual)| here != usual).map(|(here, _)| here))
 }
 
 /// The names alone, those of `daemon.env` among them.

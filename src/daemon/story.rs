@@ -65,7 +65,7 @@ fn setting_lines(process: &Process) -> Vec<String> {
 
 fn end_line(end: &PastEnd) -> String {
     format!(
-        "{}  {} ({}), pid {}, up for {}",
+        "{}  {}, {}, pid {}, up {}",
         when::short(end.at),
         words::ended(end.exit),
         if end.expected { "expected" } else { "unexpected" },

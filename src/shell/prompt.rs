@@ -56,7 +56,7 @@ pub(super) fn run(
 /// Who is there.
 pub(super) fn greeting(connection: &Connection, how: &str) -> String {
     format!(
-        "taskmaster {} {how}: pid {}, at {}\non {}\n\n",
+        "taskmaster {} {how}: pid {}, at {}\nconfiguration {}\n\n",
         clean_line(&connection.version),
         connection.identity.pid,
         connection.name,

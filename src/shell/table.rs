@@ -105,6 +105,7 @@ impl Widths {
         let Some(columns) = columns else { return format!("{cells}  {}\n", line.description) };
         let left = columns.saturating_sub(self.taken());
         let (indent, first) = match left {
+            _ if width(&line.description) <= left => (self.taken(), "  ".to_owned()),
             LEAST.. => (self.taken(), "  ".to_owned()),
             _ => (INDENT, format!("\n{:INDENT$}", "")),
         };
@@ -186,15 +187,22 @@ impl Growing {
     }
 }
 
-/// The lines of a table for a screen, each on one line, the description cut to `columns`.
+/// The lines of a table for a screen, each on one line, the description cut to `columns`. There
+/// is room for names of `name` columns, for every state and for every pid: the columns do not
+/// move when other rows come to be seen.
 pub(super) fn screen<'r>(
     rows: impl Iterator<Item = &'r Row>,
+    name: usize,
     paint: Paint,
     columns: usize,
 ) -> Vec<String> {
+    /// STARTING and STOPPING, the widest pid of Linux, an uptime.
+    const LEAST: [usize; 3] = [8, 7, 6];
     let mut lines = vec![Line::header()];
     lines.extend(rows.map(Line::of));
-    let widths = Widths::of(&lines);
+    let [state, pid, uptime] = LEAST;
+    let mut widths = Widths([name, state, pid, uptime, 0]);
+    lines.iter().for_each(|line| widths.make_room(line));
     let left = columns.saturating_sub(widths.taken());
     let show =
         |line: &Line| format!("{}  {}", widths.show(line, paint), cut(&line.description, left));
@@ -267,7 +275,7 @@ mod tests {
     #[test]
     fn a_screen_has_a_line_for_each() {
         for columns in [1, 40, 80, 200] {
-            let lines = screen(rows().iter(), plain(), columns);
+            let lines = screen(rows().iter(), 3, plain(), columns);
             assert_eq!(lines.len(), 3);
             assert!(columns < 80 || lines.iter().all(|line| width(line) <= columns), "{lines:?}");
         }

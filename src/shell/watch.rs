@@ -172,15 +172,17 @@ impl View {
     fn frame(&self, columns: usize, lines: usize, now: Instant, paint: Paint) -> Vec<String> {
         let page = lines.saturating_sub(AROUND).max(1);
         let rows = self.visible(lines, now);
-        let mut frame = table::screen(rows.iter(), paint, columns);
+        let name = self.rows.values().map(|(row, _)| width(&row.name)).max().unwrap_or(0);
+        let mut frame = table::screen(rows.iter(), name, paint, columns);
         frame.resize(page + 1, String::new());
         let top = self.top.min(self.rows.len().saturating_sub(page));
         let counts = table::counts(self.rows.values().map(|(row, _)| row));
         let keys = match self.rows.len() > page {
-            true => format!("{}-{} shown, arrows scroll, q leaves", top + 1, top + rows.len()),
+            true => format!("{}-{}, arrows scroll, q leaves", top + 1, top + rows.len()),
             false => "q leaves".to_owned(),
         };
-        let gap = columns.saturating_sub(width(&counts) + width(&keys)).max(3);
+        let counts = cut(&counts, columns.saturating_sub(width(&keys) + 2));
+        let gap = columns.saturating_sub(width(&counts) + width(&keys));
         let foot = format!("{counts}{:gap$}{keys}", "");
         frame.push(paint.paint(Colour::Bold, &cut(&foot, columns)));
         // Where there is hardly a screen, the rows matter most.
@@ -253,7 +255,7 @@ mod tests {
     fn what_has_no_room_is_scrolled_to() {
         let (mut view, now) = view(30);
         let first = |view: &View| view.visible(12, now)[0].name.clone();
-        assert!(view.frame(80, 12, now, plain())[11].contains("1-10 shown"));
+        assert!(view.frame(80, 12, now, plain())[11].contains("1-10, arrows"));
         for (key, shown) in [
             (Key::Up, "p000"),
             (Key::Down, "p001"),

@@ -140,7 +140,7 @@ fn of_one_process_the_whole_story_is_told_unless_it_is_for_scripts() {
     assert_eq!(abouts, ["command", "settings", "last ends", "stdout", "stderr"]);
     assert_eq!(told[0].1, ["sh -c 'echo out; echo err >&2; exit 3'"]);
     assert_eq!(told[1].1, ["autorestart: never", "starttime: 0s", "env: TOKEN"]);
-    assert!(told[2].1[0].contains("exit 3 (unexpected), pid "), "{:?}", told[2]);
+    assert!(told[2].1[0].contains("exit 3, unexpected, pid "), "{:?}", told[2]);
     assert_eq!(told[3].1.last().unwrap(), "| out");
     assert_eq!(told[4].1.last().unwrap(), "| err");
     for line in ["status a --json", "status", "status all", "status a*", "status a a"] {
