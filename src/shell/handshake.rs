@@ -109,23 +109,26 @@ fn read_secret(file: &Path, name: &str) -> Result<Secret, Failure> {
             cause(&error)
         ),
         Err(error) => {
-            let become_owner = match owner(file) {
-                // Root may read everything: then it is something else.
-                _ if users::is_root() => String::new(),
-                Some((path, user)) if path == file => format!("it is {user}'s: become {user}, or "),
-                Some((path, user)) => {
-                    format!("{} is {user}'s: become {user}, or ", path.display())
-                }
-                None => String::new(),
-            };
             let cause = cause(&error);
             format!(
                 "cannot read the secret {shown}: {cause}\n\
-                 {become_owner}name the daemon's with --secret-file FILE"
+                 {}name the daemon's with --secret-file FILE",
+                become_owner(file)
             )
         }
     };
     Err(Failure::new(Kind::Refused, message))
+}
+
+/// Advice for who may not read a file: whom to become, with an "or" behind it.
+pub(super) fn become_owner(file: &Path) -> String {
+    match owner(file) {
+        // Root may read everything: then it is something else.
+        _ if users::is_root() => String::new(),
+        Some((path, user)) if path == file => format!("it is {user}'s: become {user}, or "),
+        Some((path, user)) => format!("{} is {user}'s: become {user}, or ", path.display()),
+        None => String::new(),
+    }
 }
 
 /// Whose the file is; where nobody tells, the nearest folder above of which one can.

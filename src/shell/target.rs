@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Options;
 use super::connection::Connection;
 use super::failure::{Failure, Kind, cause, complain};
+use super::handshake::become_owner;
 use crate::config::{Daemon, candidates, daemon_only};
 
 /// The daemon that the options and the configuration file lead to.
@@ -102,7 +103,22 @@ impl Target {
             return Ok((server.clone(), resolve(server)?));
         }
         let file = self.daemon.state_dir.join("address");
-        let mut address = read_address(&file).unwrap_or(self.daemon.listen);
+        let mut address = match read_address(&file) {
+            Ok(address) => address.unwrap_or(self.daemon.listen),
+            Err(error) if self.daemon.listen.port() == 0 => {
+                return Err(Failure::new(
+                    Kind::Refused,
+                    format!(
+                        "cannot read the daemon's address {}: {}\n\
+                         {}name it with -s HOST:PORT",
+                        file.display(),
+                        cause(&error),
+                        become_owner(&file)
+                    ),
+                ));
+            }
+            Err(_) => self.daemon.listen,
+        };
         if address.port() == 0 {
             return Err(Failure::new(
                 Kind::Nobody,
@@ -135,12 +151,17 @@ fn read_config(file: &Path) -> Result<String, Failure> {
     }
 }
 
-/// What a daemon wrote into `<state_dir>/address`. Anything odd counts as nothing.
-fn read_address(file: &Path) -> Option<SocketAddr> {
+/// What a daemon wrote into `<state_dir>/address`. Anything odd counts as nothing; the error is
+/// that it is there and may not be read.
+fn read_address(file: &Path) -> io::Result<Option<SocketAddr>> {
     use std::io::Read as _;
     let mut text = String::new();
-    std::fs::File::open(file).ok()?.take(256).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok().filter(|address: &SocketAddr| address.port() != 0)
+    match std::fs::File::open(file) {
+        Ok(opened) => drop(opened.take(256).read_to_string(&mut text)),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
+        Err(_) => return Ok(None),
+    }
+    Ok(text.trim().parse().ok().filter(|address: &SocketAddr| address.port() != 0))
 }
 
 fn resolve(server: &str) -> Result<Vec<SocketAddr>, Failure> {
@@ -174,7 +195,7 @@ mod tests {
     fn an_address_file_holds_an_address_or_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("address");
-        assert_eq!(read_address(&file), None);
+        assert_eq!(read_address(&file).unwrap(), None);
         for (text, expected) in [
             ("127.0.0.1:4242\n", Some("127.0.0.1:4242")),
             ("[::1]:1", Some("[::1]:1")),
@@ -183,7 +204,11 @@ mod tests {
             ("", None),
         ] {
             std::fs::write(&file, text).unwrap();
-            assert_eq!(read_address(&file), expected.map(|text| text.parse().unwrap()), "{text}");
+            assert_eq!(
+                read_address(&file).unwrap(),
+                expected.map(|text| text.parse().unwrap()),
+                "{text}"
+            );
         }
     }
 

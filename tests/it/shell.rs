@@ -9,25 +9,31 @@ const PROGRAMS: &str = "clock: {cmd: sleep 1000, starttime: 0.1}\n\
                         web: {cmd: sleep 1000, numprocs: 2, starttime: 0.1}\n\
                         later: {cmd: sleep 1000, autostart: no, starttime: 0.1}";
 
-const PROMPT: &str = "taskmaster> ";
+pub const PROMPT: &str = "taskmaster> ";
 
 /// A shell on a terminal of its own, that has come to its first prompt.
-fn shell(bench: &Bench, applet: &str, env: &[(&str, &str)]) -> OsSession {
+pub fn shell(bench: &Bench, applet: &str, env: &[(&str, &str)]) -> OsSession {
     let mut shell = spawn(bench, applet, env);
     shell.expect(PROMPT).unwrap();
     shell
 }
 
-fn spawn(bench: &Bench, applet: &str, env: &[(&str, &str)]) -> OsSession {
+pub fn spawn(bench: &Bench, applet: &str, env: &[(&str, &str)]) -> OsSession {
     let mut command = taskmaster();
     command.current_dir(bench.path("")).args([applet, "-c", "taskmaster.yaml"]);
-    command.envs(env.iter().copied()).stdin(std::process::Stdio::inherit());
-    let mut shell = Session::spawn(command).unwrap();
-    shell.set_expect_timeout(Some(PATIENCE));
-    shell
+    command.envs(env.iter().copied());
+    on_terminal(command)
 }
 
-fn leave(mut shell: OsSession) {
+/// A command on a terminal of its own.
+pub fn on_terminal(mut command: std::process::Command) -> OsSession {
+    command.stdin(std::process::Stdio::inherit());
+    let mut session = Session::spawn(command).unwrap();
+    session.set_expect_timeout(Some(PATIENCE));
+    session
+}
+
+pub fn leave(mut shell: OsSession) {
     shell.send("\x04").unwrap();
     shell.expect(Eof).unwrap();
 }
