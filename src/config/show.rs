@@ -166,11 +166,11 @@ fn limit(value: &Limit) -> String {
 fn duration(time: Duration) -> String {
     let (seconds, millis) = (time.as_secs(), time.subsec_millis());
     match seconds {
-        0 if millis > 0 && time.subsec_nanos() % 1_000_000 == 0 => format!("{millis}ms"),
+        0 if millis > 0 && time.subsec_nanos().is_multiple_of(1_000_000) => format!("{millis}ms"),
         _ if time.subsec_nanos() > 0 => format!("{}s", time.as_secs_f64()),
         0 => "0s".to_owned(),
-        _ if seconds % 3600 == 0 => format!("{}h", seconds / 3600),
-        _ if seconds % 60 == 0 => format!("{}m", seconds / 60),
+        _ if seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
+        _ if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
         _ => format!("{seconds}s"),
     }
 }
