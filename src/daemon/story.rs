@@ -15,8 +15,12 @@ const LINES: usize = 5;
 /// So much of a log is read for them, in bytes.
 const FAR_ENOUGH: u64 = 16 * 1024;
 
-/// So much of a line is shown, in characters.
+/// So much of a line of output is shown, in characters.
 const WIDE_ENOUGH: usize = 1000;
+
+/// So much of any other, so that even a command of the greatest length that the kernel takes
+/// leaves a reply that a client takes.
+const LONG_ENOUGH: usize = 4096;
 
 impl Daemon {
     /// What there is to tell of a process besides its row.
@@ -51,6 +55,7 @@ impl Daemon {
 }
 
 fn detail(about: &str, lines: Vec<String>) -> DetailRow {
+    let lines = lines.into_iter().map(|line| cut(line, LONG_ENOUGH)).collect();
     DetailRow { about: about.to_owned(), lines }
 }
 
@@ -77,6 +82,14 @@ fn end_line(end: &PastEnd) -> String {
 /// Behind a bar, so that what a program printed is not taken for what taskmaster says.
 fn output_lines(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
-    let cut = |line: &str| format!("| {}", line.chars().take(WIDE_ENOUGH).collect::<String>());
-    text.lines().map(cut).collect()
+    text.lines().map(|line| cut(format!("| {line}"), WIDE_ENOUGH)).collect()
+}
+
+/// The line, if it is longer than this many characters only its beginning.
+fn cut(mut line: String, most: usize) -> String {
+    if let Some((end, _)) = line.char_indices().nth(most) {
+        line.truncate(end);
+        line.push('\u{2026}');
+    }
+    line
 }

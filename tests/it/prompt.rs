@@ -106,13 +106,14 @@ fn two_shells_at_once_share_a_history_without_doubles() {
 fn ctrl_r_searches_and_ctrl_d_leaves_only_an_empty_line() {
     let bench = Bench::up(PROGRAMS);
     let mut shell = shell(&bench, "shell", &[]);
-    for line in ["pid clock\r", "version\r"] {
+    for line in ["version\r", "pid clock\r"] {
         shell.send(line).unwrap();
         shell.expect(PROMPT).unwrap();
     }
-    types(&mut shell, "\x12clo", "pid clock");
-    types(&mut shell, "\r", PROMPT);
-    assert_eq!(bench.read("state/history"), "version\npid clock\n", "it was run again");
+    types(&mut shell, "\x12ersi", "version");
+    types(&mut shell, "\r", "taskmaster 0.");
+    assert_eq!(bench.read("state/history"), "pid clock\nversion\n", "it was run again");
+    shell.expect(PROMPT).unwrap();
     // On a line it deletes what is under the cursor, if there is something.
     types(&mut shell, "versionX\x1b[D\x04\x04\r", "taskmaster 0.");
     shell.expect(PROMPT).unwrap();

@@ -168,3 +168,16 @@ fn a_watcher_that_does_not_read_is_told_less_and_nothing_old() {
     }
     assert_eq!(last.len(), 50);
 }
+
+#[test]
+fn the_story_of_a_command_as_long_as_can_be_is_one_that_a_client_takes() {
+    let bench = Bench::new("");
+    let word = "日".repeat(40_000);
+    let words = vec![word.as_str(); 14].join(", ");
+    bench.configure(&format!("a: {{cmd: [echo, {words}], autostart: false}}"));
+    let mut bench = bench;
+    bench.start();
+    let said = bench.ctl("status a");
+    assert_eq!(said.status, 3, "{}", said.err);
+    assert!(said.out.contains("echo 日日") && said.out.contains('\u{2026}'));
+}
