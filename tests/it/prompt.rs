@@ -270,6 +270,7 @@ fn colour_is_for_terminals_that_want_it() {
     .unwrap();
     bench.ctl("reload");
     bench.until_state("lost", "FATAL");
+    bench.until("the others are gone", |bench| bench.rows().len() == 1);
     assert_eq!(bench.ctl("status").out.lines().count(), 2);
     assert!(bench.ctl("status").out.contains(&long));
 }
