@@ -194,15 +194,18 @@ impl View {
     fn tick(&self, now: Instant) -> Option<Duration> {
         /// The uptime of one that has been up for longer has no seconds.
         const HOUR: u64 = 3600;
-        let up = self.rows.values().filter_map(|(row, came)| aged(row, *came, now).uptime).min()?;
+        let up = self.rows.values().filter_map(|(row, came)| uptime(row, *came, now)).min()?;
         Some(Duration::from_secs(if up < HOUR { 1 } else { 60 - up % 60 }))
     }
 }
 
 /// The row with the uptime that it has by now.
 fn aged(row: &Row, came: Instant, now: Instant) -> Row {
-    let passed = now.saturating_duration_since(came).as_secs();
-    Row { uptime: row.uptime.map(|uptime| uptime + passed), ..row.clone() }
+    Row { uptime: uptime(row, came, now), ..row.clone() }
+}
+
+fn uptime(row: &Row, came: Instant, now: Instant) -> Option<u64> {
+    row.uptime.map(|uptime| uptime + now.saturating_duration_since(came).as_secs())
 }
 
 #[cfg(test)]
