@@ -1,9 +1,10 @@
 //! Why the shell could not do what it was asked to, and its exit status for it.
 
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use super::text;
+use crate::sys::term;
 
 /// What went wrong: a sentence with the act, the object, the cause and what to do next.
 #[derive(Debug)]
@@ -75,10 +76,21 @@ impl Failure {
     }
 }
 
-/// Prints a complaint on standard error, with our name in front.
+/// Prints a complaint on standard error, with our name in front. A terminal gets no line that it
+/// would break within a word.
 pub(super) fn complain(message: impl fmt::Display) {
+    let message = format!("taskmaster: {}", text::clean(&message.to_string()));
+    let message = match io::stderr().is_terminal() {
+        true => in_columns(&message, term::size().0),
+        false => message,
+    };
     // Where standard error cannot be written to, there is nobody to tell.
-    let _ = writeln!(io::stderr(), "taskmaster: {}", text::clean(&message.to_string()));
+    let _ = writeln!(io::stderr(), "{message}");
+}
+
+fn in_columns(message: &str, columns: usize) -> String {
+    let lines: Vec<String> = message.lines().flat_map(|line| text::wrap(line, columns)).collect();
+    lines.join("\n")
 }
 
 /// The cause alone, without the number that std adds to it.
