@@ -114,6 +114,12 @@ fn ctrl_r_searches_and_ctrl_d_leaves_only_an_empty_line() {
     types(&mut shell, "\r", "taskmaster 0.");
     assert_eq!(bench.read("state/history"), "pid clock\nversion\n", "it was run again");
     shell.expect(PROMPT).unwrap();
+    // Ctrl-C ends a search as it ends a line.
+    types(&mut shell, "\x12cloc", "pid clock");
+    types(&mut shell, "\x03", "^C");
+    types(&mut shell, "", PROMPT);
+    types(&mut shell, "nothing\r", "unknown command \"nothing\"");
+    shell.expect(PROMPT).unwrap();
     // On a line it deletes what is under the cursor, if there is something.
     types(&mut shell, "versionX\x1b[D\x04\x04\r", "taskmaster 0.");
     shell.expect(PROMPT).unwrap();

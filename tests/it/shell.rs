@@ -141,10 +141,14 @@ fn several_lines_at_once_are_several_commands() {
 #[test]
 fn up_starts_a_daemon_if_none_answers_and_finds_it_the_next_time() {
     let bench = Bench::new(PROGRAMS);
-    let mut first = shell(&bench, "up", &[]);
+    let mut first = spawn(&bench, "up", &[]);
+    first.expect("has been started: pid ").unwrap();
+    first.expect(PROMPT).unwrap();
     let pid: i32 = bench.ctl("pid").out.trim().parse().unwrap();
-    let mut second = shell(&bench, "up", &[]);
-    assert_eq!(bench.ctl("pid").out.trim(), pid.to_string());
+    let mut second = spawn(&bench, "up", &[]);
+    second.expect(format!("is up: pid {pid}, at 127.0.0.1:").as_str()).unwrap();
+    second.expect("taskmaster.yaml").unwrap();
+    second.expect(PROMPT).unwrap();
     second.send("shutdown\r").unwrap();
     second.expect("daemon ended").unwrap();
     second.expect(Eof).unwrap();
