@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::{Effect, Event, Exit, Id, Moment, Pid, State, StateName, Supervisor};
 use crate::config::{
-    Autorestart, Backoff, Config, Daemon, Expected, InheritEnv, Launch, Level, Log, LogFormat,
-    LogTarget, Output, Policy, Program, Signal, Template, diff,
+    Autorestart, Backoff, Config, Daemon, ExitWhen, Expected, InheritEnv, Launch, Level, Log,
+    LogFormat, LogTarget, Output, Policy, Program, Signal, Template, diff,
 };
 
 /// A program with every default.
@@ -33,6 +33,11 @@ pub(super) fn program(name: &str, numprocs: u32) -> Program {
             stopsignal: Signal(libc::SIGTERM),
             stoptime: Duration::from_secs(10),
             stopasgroup: false,
+            max_restarts: None,
+            depends_on: BTreeMap::new(),
+            ready: None,
+            health: None,
+            critical: false,
         },
         launch: Launch {
             cmd: vec![Template::from("run")],
@@ -70,6 +75,7 @@ fn config(programs: Vec<Program>) -> Config {
         user: None,
         umask: None,
         shutdown_time: Duration::from_secs(60),
+        exit_when: ExitWhen::Never,
     };
     let programs = programs.into_iter().map(|p| (p.name.to_string(), Rc::new(p))).collect();
     Config { file: PathBuf::new(), daemon, programs, warnings: Vec::new() }
