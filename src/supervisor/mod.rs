@@ -11,9 +11,10 @@
 #![forbid(unsafe_code)]
 
 mod past;
-pub mod process;
+mod process;
 mod reload;
 mod selector;
+mod state;
 mod state_name;
 #[cfg(test)]
 mod walk;
@@ -25,13 +26,14 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 pub use past::{Past, PastEnd};
-pub use process::{Change, Event, Exit, Moment, Pid, State, Then};
 pub use reload::Plan;
 pub use selector::Unknown;
+pub use state::{Change, Event, Exit, Moment, Pid, State, Then};
 pub use state_name::StateName;
 
 use crate::config::Program;
-use process::{Action, deadline, on_event};
+use process::{deadline, on_event};
+use state::Action;
 
 /// Which process, for as long as it has an entry. Numbers are used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

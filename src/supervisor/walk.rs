@@ -5,7 +5,8 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use super::process::{Action, Change, Event, Exit, Moment, Pid, State, Then, deadline, on_event};
+use super::process::{deadline, on_event};
+use super::state::{Action, Change, Event, Exit, Moment, Pid, State, Then};
 use super::{StateName, world::program};
 use crate::config::{Autorestart, Program, Signal};
 

@@ -1,0 +1,192 @@
+//! What a process is, what may happen to it, and what is to be done: the words that
+//! [`super::process`] thinks in. All of it is plain data.
+
+use std::time::{Instant, SystemTime};
+
+use super::StateName;
+
+/// A process id of the kernel's.
+pub type Pid = i32;
+
+/// One reading of the clocks, and one throw of the dice.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// Monotonic: all that is measured is measured by it.
+    pub at: Instant,
+    /// For people only.
+    pub wall: SystemTime,
+    /// At least 0, less than 1: spreads retries by the `jitter` of `backoff`.
+    pub dice: f64,
+}
+
+/// What a process is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum State {
+    /// Not up, not wanted.
+    Stopped,
+    /// Waits to be launched; shown as STARTING.
+    Spawning {
+        /// What it was before.
+        from: StateName,
+        /// Failed starts before this one.
+        retries: u32,
+    },
+    /// Launched, not up for `starttime` yet.
+    Starting {
+        /// Its process id.
+        pid: Pid,
+        /// When it was launched.
+        started: Instant,
+        /// Failed starts before this one.
+        retries: u32,
+    },
+    /// Up.
+    Running {
+        /// Its process id.
+        pid: Pid,
+        /// When it was launched.
+        started: Instant,
+    },
+    /// Waits for the next start.
+    Backoff {
+        /// When that is.
+        until: Instant,
+        /// Failed starts so far; 0: it only waits out the least time between two starts.
+        retries: u32,
+    },
+    /// Asked to go.
+    Stopping {
+        /// Its process id.
+        pid: Pid,
+        /// When it was launched.
+        started: Instant,
+        /// When it was asked.
+        asked: Instant,
+        /// When it last got SIGKILL.
+        killed: Option<Instant>,
+        /// What comes when it is gone.
+        then: Then,
+    },
+    /// Ended by itself, not to be restarted.
+    Exited,
+    /// Given up.
+    Fatal {
+        /// After so many retries.
+        retries: u32,
+    },
+}
+
+/// What follows a stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// STOPPED.
+    Stop,
+    /// Another start.
+    Start,
+    /// Its entry goes.
+    Forget,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// By exit(2) with this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+/// What happens to a process.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Event {
+    /// A start was asked for, by a person, by `autostart` or by a reload.
+    Start,
+    /// A stop was asked for.
+    Stop,
+    /// A restart was asked for; starts one that is not up.
+    Restart,
+    /// A reload changed what its start depends on.
+    Relaunch,
+    /// A reload took it out of the configuration.
+    Remove,
+    /// A reload brought it back before it was gone; whether it is to be started again.
+    Keep {
+        /// Whether it is to be started again.
+        start: bool,
+    },
+    /// Time is up for all: SIGKILL now.
+    Kill,
+    /// It was launched and has this pid.
+    Spawned(Pid),
+    /// It could not be launched.
+    SpawnFailed,
+    /// The process with this pid ended and was reaped.
+    Ended(Pid, Exit),
+    /// Time has passed.
+    Tick,
+}
+
+/// What shall be done.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Action {
+    /// Launch it when its turn comes.
+    Spawn {
+        /// Whether somebody asked for it: then its restarts count from 0.
+        asked: bool,
+    },
+    /// Send a signal.
+    Signal {
+        /// To this process,
+        pid: Pid,
+        /// this signal,
+        signal: i32,
+        /// and to its whole group.
+        group: bool,
+    },
+    /// Say that its state changed.
+    Tell(Change),
+    /// Its entry goes.
+    Forget,
+}
+
+/// A change of state.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Change {
+    /// The state before.
+    pub from: StateName,
+    /// The state after, with what belongs to it.
+    pub to: State,
+    /// The process it concerns; of an end, the one that ended.
+    pub pid: Option<Pid>,
+    /// How it ended, and whether that was expected.
+    pub end: Option<(Exit, bool)>,
+}
+
+impl State {
+    /// The state as people know it.
+    pub fn name(self) -> StateName {
+        match self {
+            Self::Stopped => StateName::Stopped,
+            Self::Spawning { .. } | Self::Starting { .. } => StateName::Starting,
+            Self::Running { .. } => StateName::Running,
+            Self::Backoff { .. } => StateName::Backoff,
+            Self::Stopping { .. } => StateName::Stopping,
+            Self::Exited => StateName::Exited,
+            Self::Fatal { .. } => StateName::Fatal,
+        }
+    }
+
+    /// The live process, and when it was launched.
+    pub fn process(self) -> Option<(Pid, Instant)> {
+        match self {
+            Self::Starting { pid, started, .. }
+            | Self::Running { pid, started }
+            | Self::Stopping { pid, started, .. } => Some((pid, started)),
+            Self::Stopped
+            | Self::Spawning { .. }
+            | Self::Backoff { .. }
+            | Self::Exited
+            | Self::Fatal { .. } => None,
+        }
+    }
+}
