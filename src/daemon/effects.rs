@@ -15,6 +15,7 @@ impl Daemon {
             match effect {
                 Effect::Spawn(id) => self.spawn(id),
                 Effect::Signal { id, pid, signal, group } => self.signal(id, pid, signal, group),
+                Effect::Unhealthy(id, pid) => self.unhealthy(id, pid),
                 Effect::Told(id, change) => self.tell(id, &change),
                 Effect::Forgotten { id, name, program, index } => {
                     for which in [Which::Stdout, Which::Stderr] {
@@ -79,6 +80,15 @@ impl Daemon {
         self.publish(&event);
         self.row_changed(id);
         self.told(id, change);
+    }
+
+    fn unhealthy(&mut self, id: Id, pid: i32) {
+        let Some(process) = self.supervisor.get(id) else { return };
+        let event = words::unhealthy(process, pid, self.now.wall);
+        let (name, pid) = (process.name(), pid.to_string());
+        let facts = [("name", name.as_str()), ("pid", &pid), ("reason", &event.message)];
+        self.log(Level::Warning, "unhealthy", &facts);
+        self.publish(&event);
     }
 
     fn forgotten(&mut self, id: Id, name: &str) {

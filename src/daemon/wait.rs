@@ -122,7 +122,7 @@ fn judge_start(goal: Goal, process: &Process, change: &Change) -> Option<Verdict
             Some(Verdict { ok: true, message: word.to_owned() })
         }
         State::Fatal { .. } => failed(format!("{state}: {}", words::reason(process))),
-        State::Exited if process.state == State::Exited => {
+        State::Exited { .. } if process.state.name() == state => {
             failed(format!("{state}: {}", words::reason(process)))
         }
         State::Stopped if process.state == State::Stopped => failed("stopped meanwhile".to_owned()),
@@ -132,7 +132,7 @@ fn judge_start(goal: Goal, process: &Process, change: &Change) -> Option<Verdict
             failed(format!("{state}: {}; it goes on trying", words::reason(process)))
         }
         State::Stopped
-        | State::Exited
+        | State::Exited { .. }
         | State::Spawning { .. }
         | State::Starting { .. }
         | State::Backoff { .. }

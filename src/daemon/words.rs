@@ -3,9 +3,11 @@
 use std::time::{Instant, SystemTime};
 
 use super::when;
-use crate::config::{Level, Signal};
+use crate::config::{Level, ReadyHow, Signal};
 use crate::protocol::{EventName, EventRow, ExitRow, Row};
-use crate::supervisor::{Change, Exit, Moment, Process, State, StateName, Then};
+use crate::supervisor::{
+    Awaits, Change, Exit, Failure, Moment, Pid, Process, Stage, State, StateName, Then,
+};
 
 /// How a process ended: `exit 3`, `killed by SEGV`.
 pub(super) fn ended(exit: Exit) -> String {
@@ -66,36 +68,86 @@ fn describe(process: &Process, due: impl Fn(Instant) -> String) -> String {
     match process.state {
         State::Stopped if process.since.is_none() => "not started".to_owned(),
         State::Stopped => format!("stopped {at}"),
-        State::Spawning { .. } | State::Starting { .. } => {
-            let time = when::span(process.program.policy.starttime);
-            format!("RUNNING once up for {time}")
-        }
-        State::Running { .. } => match process.last_end {
-            Some((exit, _)) if process.restarts > 0 => {
-                format!("restarted {at}: {}", ended(exit))
-            }
-            _ => String::new(),
-        },
+        State::Spawning { .. } => starting(process, awaited(process)),
+        State::Starting { awaits, .. } => starting(process, awaits),
+        State::Running { .. } => running(process, &at),
         State::Backoff { until, retries } => {
             format!("{}; {} {}", reason(process), retry(process, retries), due(until))
         }
-        State::Stopping { killed, then, .. } => {
-            let how = if killed.is_some() { "SIGKILL sent" } else { "asked to stop" };
+        State::Stopping { stage, then, .. } => {
+            let how = match stage {
+                Stage::Killed(_) => "SIGKILL sent",
+                Stage::Asked(_) => "asked to stop",
+            };
             match then {
                 Then::Stop => format!("{how} {at}"),
                 Then::Start => format!("{how} {at}, starts again"),
+                Then::Fail { .. } | Then::End => format!("{}; {how} {at}", reason(process)),
                 Then::Forget => format!("{how} {at}, removed from the configuration"),
             }
         }
-        State::Exited => format!("{}, {at}", reason(process)),
+        State::Exited { .. } => format!("{}, {at}", reason(process)),
         State::Fatal { retries } => format!("{}, {at}; {}", reason(process), gave_up(retries)),
+    }
+}
+
+/// What makes it RUNNING once it is launched.
+fn awaited(process: &Process) -> Awaits {
+    match process.program.policy.ready {
+        Some(_) => Awaits::Ready { up: false },
+        None => Awaits::Time,
+    }
+}
+
+fn starting(process: &Process, awaits: Awaits) -> String {
+    let policy = &process.program.policy;
+    let what = match (awaits, &policy.ready) {
+        (Awaits::Time, _) | (Awaits::Ready { .. }, None) => {
+            return format!("RUNNING once up for {}", when::span(policy.starttime));
+        }
+        (Awaits::Ready { .. }, Some(ready)) => match &ready.how {
+            ReadyHow::Notify => "it says READY=1".to_owned(),
+            ReadyHow::Fd(number) => format!("it writes to descriptor {number}"),
+            ReadyHow::Tcp(address) => format!("{address} accepts connections"),
+            ReadyHow::Exec(_) => "its ready command succeeds".to_owned(),
+        },
+    };
+    match &process.note {
+        Some(note) => format!("{note}; RUNNING once {what}"),
+        None => format!("RUNNING once {what}"),
+    }
+}
+
+fn running(process: &Process, at: &str) -> String {
+    let restarted = match (&process.last_failure, process.last_end) {
+        (Some(why), Some(_)) if process.restarts > 0 => Some(failed(why)),
+        (None, Some((exit, _))) if process.restarts > 0 => Some(ended(exit)),
+        (_, _) => None,
+    };
+    let restarted = restarted.map(|why| format!("restarted {at}: {why}"));
+    let words: Vec<String> = process.note.iter().cloned().chain(restarted).collect();
+    words.join("; ")
+}
+
+/// What went wrong besides how it ended.
+fn failed(failure: &Failure) -> String {
+    let noted = |what: String, note: &Option<String>| match note {
+        Some(note) => format!("{what}: {note}"),
+        None => what,
+    };
+    match failure {
+        Failure::Launch(reason) => reason.clone(),
+        Failure::NotReady(time, note) => {
+            noted(format!("not ready within {}", when::span(*time)), note)
+        }
+        Failure::Unhealthy(note) => noted("unhealthy".to_owned(), note),
     }
 }
 
 /// Why a process is not up.
 pub(super) fn reason(process: &Process) -> String {
     match (&process.failure, process.last_end) {
-        (Some(failure), _) => failure.clone(),
+        (Some(failure), _) => failed(failure),
         (None, Some((exit, _))) => ended(exit),
         (None, None) => "never ended".to_owned(),
     }
@@ -137,6 +189,21 @@ pub(super) fn event(
     }
 }
 
+/// The event of one that is not well.
+pub(super) fn unhealthy(process: &Process, pid: Pid, wall: SystemTime) -> EventRow {
+    EventRow {
+        time: when::rfc3339(wall),
+        event: EventName::Unhealthy,
+        name: Some(process.name()),
+        from: None,
+        to: None,
+        pid: Some(pid),
+        exit: None,
+        expected: None,
+        message: reason(process),
+    }
+}
+
 fn event_name(state: StateName) -> EventName {
     match state {
         StateName::Stopped => EventName::Stopped,
@@ -152,11 +219,12 @@ fn event_name(state: StateName) -> EventName {
 fn message(process: &Process, change: &Change, now: Instant) -> String {
     let why = || change.end.map_or_else(|| reason(process), |(exit, _)| ended(exit));
     // A launch that failed has a reason of its own, which says more than its exit code.
-    let failed = || process.failure.clone().unwrap_or_else(why);
+    let failed = || process.failure.as_ref().map_or_else(why, failed);
     match change.to {
         State::Stopped => change.end.map_or_else(|| "stopped".to_owned(), |(exit, _)| ended(exit)),
         State::Spawning { .. } => "launching".to_owned(),
         State::Starting { .. } => "launched".to_owned(),
+        State::Running { .. } if process.program.policy.ready.is_some() => "ready".to_owned(),
         State::Running { .. } => {
             format!("up for {}", when::span(process.program.policy.starttime))
         }
@@ -164,11 +232,15 @@ fn message(process: &Process, change: &Change, now: Instant) -> String {
             let wait = when::span(until.saturating_duration_since(now));
             format!("{}; {} in {wait}", failed(), retry(process, retries))
         }
-        State::Stopping { killed: Some(_), .. } => "SIGKILL".to_owned(),
-        State::Stopping { .. } => {
-            format!("{} sent", process.program.policy.stopsignal.name())
+        State::Stopping { stage: Stage::Killed(_), .. } => "SIGKILL".to_owned(),
+        State::Stopping { then, stage: Stage::Asked(_), .. } => {
+            let sent = format!("{} sent", process.program.policy.stopsignal.name());
+            match then {
+                Then::Stop | Then::Start | Then::Forget => sent,
+                Then::Fail { .. } | Then::End => format!("{}; {sent}", reason(process)),
+            }
         }
-        State::Exited => {
+        State::Exited { .. } => {
             let expected = change.end.is_some_and(|(_, expected)| expected);
             format!("{} ({})", failed(), if expected { "expected" } else { "unexpected" })
         }
@@ -181,13 +253,13 @@ pub(super) fn level(change: &Change) -> Level {
     let unexpected = change.end.is_some_and(|(_, expected)| !expected);
     match change.to {
         State::Fatal { .. } => Level::Error,
-        State::Exited if unexpected => Level::Warning,
-        State::Backoff { .. } => Level::Warning,
+        State::Exited { .. } if unexpected => Level::Warning,
+        State::Backoff { .. } | State::Stopping { then: Then::Fail { .. }, .. } => Level::Warning,
         State::Stopped
         | State::Spawning { .. }
         | State::Starting { .. }
         | State::Running { .. }
         | State::Stopping { .. }
-        | State::Exited => Level::Info,
+        | State::Exited { .. } => Level::Info,
     }
 }

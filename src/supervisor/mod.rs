@@ -28,7 +28,7 @@ use std::time::{Duration, Instant, SystemTime};
 pub use past::{Past, PastEnd};
 pub use reload::Plan;
 pub use selector::Unknown;
-pub use state::{Change, Event, Exit, Moment, Pid, State, Then};
+pub use state::{Awaits, Change, Event, Exit, Moment, Pid, Stage, State, Then};
 pub use state_name::StateName;
 
 use crate::config::Program;
@@ -56,10 +56,25 @@ pub struct Process {
     pub last_end: Option<(Exit, bool)>,
     /// Its last ends.
     pub past: Past,
-    /// Why the last launch failed: the step and the cause. None if it did not.
-    pub failure: Option<String>,
+    /// Why it is not up, if that is more than how it ended.
+    pub failure: Option<Failure>,
+    /// The same of the last end.
+    pub last_failure: Option<Failure>,
+    /// What is known of it from probes, in words: why the last one failed, or its own STATUS.
+    pub note: Option<String>,
     /// The deadline that stands for it in the set.
     armed: Option<Instant>,
+}
+
+/// What went wrong with a process besides how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// It could not be launched or executed: the step and the cause.
+    Launch(String),
+    /// It was not ready within this time; what was known of it then.
+    NotReady(Duration, Option<String>),
+    /// It was not well; what was known of it then.
+    Unhealthy(Option<String>),
 }
 
 /// What is to be done.
@@ -78,6 +93,8 @@ pub enum Effect {
         /// To its group.
         group: bool,
     },
+    /// The process with this pid is not well: tell those who listen.
+    Unhealthy(Id, Pid),
     /// A state changed: tell those who listen.
     Told(Id, Change),
     /// The entry has gone.
@@ -116,6 +133,23 @@ impl Process {
     /// `web`, or `web:0` where the program has several.
     pub fn name(&self) -> String {
         self.program.process_name(self.index)
+    }
+
+    /// What a change of state means for what is remembered of it.
+    fn told(&mut self, change: &Change, now: Moment) {
+        self.since = Some(now.wall);
+        if change.end.is_some() {
+            self.last_end = change.end;
+            self.last_failure = self.failure.clone();
+        }
+        if let State::Starting { .. } = change.to {
+            (self.failure, self.note) = (None, None);
+        }
+        if let State::Stopping { then: Then::Fail { .. }, .. } = change.to
+            && let Some(ready) = &self.program.policy.ready
+        {
+            self.failure = Some(Failure::NotReady(ready.timeout, self.note.clone()));
+        }
     }
 
     /// Whether it goes for good once it is gone.
@@ -203,7 +237,7 @@ impl Supervisor {
     /// A launch failed, for this reason.
     pub fn spawn_failed(&mut self, id: Id, reason: String, now: Moment) {
         if let Some(process) = self.slot(id) {
-            process.failure = Some(reason);
+            process.failure = Some(Failure::Launch(reason));
         }
         self.event(id, Event::SpawnFailed, now);
     }
@@ -211,7 +245,15 @@ impl Supervisor {
     /// A live process could not be executed after all, for this reason. Its end follows.
     pub fn exec_failed(&mut self, id: Id, reason: String) {
         if let Some(process) = self.slot(id) {
-            process.failure = Some(reason);
+            process.failure = Some(Failure::Launch(reason));
+        }
+    }
+
+    /// What is known of a process from its probes, in words, from now on; none: nothing.
+    #[allow(dead_code)] // probes say it
+    pub fn note(&mut self, id: Id, note: Option<String>) {
+        if let Some(process) = self.slot(id) {
+            process.note = note;
         }
     }
 
@@ -292,13 +334,15 @@ impl Supervisor {
             Action::Signal { pid, signal, group } => {
                 self.effects.push_back(Effect::Signal { id, pid, signal, group });
             }
+            Action::Unhealthy(pid) => {
+                if let Some(process) = self.slot(id) {
+                    process.failure = Some(Failure::Unhealthy(process.note.clone()));
+                }
+                self.effects.push_back(Effect::Unhealthy(id, pid));
+            }
             Action::Tell(change) => {
                 if let Some(process) = self.slot(id) {
-                    process.since = Some(now.wall);
-                    process.last_end = change.end.or(process.last_end);
-                    if matches!(change.to, State::Starting { .. }) {
-                        process.failure = None;
-                    }
+                    process.told(&change, now);
                 }
                 self.effects.push_back(Effect::Told(id, change));
             }
@@ -346,6 +390,8 @@ impl Supervisor {
             last_end: None,
             past: Past::default(),
             failure: None,
+            last_failure: None,
+            note: None,
             armed: None,
         };
         let at = self.free.pop().unwrap_or(self.slots.len());

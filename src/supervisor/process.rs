@@ -8,31 +8,34 @@
 //! * **STARTING**, in two parts. First ([`State::Spawning`]) it waits for its turn to be
 //!   launched: it has no pid, so a stop makes it STOPPED at once. A launch that fails, for
 //!   whatever step of it, is a *failed start*. One that succeeds ([`State::Starting`]) has a
-//!   pid and becomes RUNNING once it has been up for `starttime`. An end before that is a
-//!   failed start too, whatever the exit code.
+//!   pid and becomes RUNNING once it has been up for `starttime`, or, where `ready` is set, is
+//!   ready. An end before that is a failed start too, whatever the exit code. One that is not
+//!   ready in time is stopped, as if somebody had asked, and has failed when it is gone.
 //! * A **failed start** goes to BACKOFF and is tried again after the next delay, whatever
 //!   `autorestart` says; after `startretries` retries it is FATAL.
 //! * **RUNNING**: up. When it ends it is EXITED, and `autorestart` decides what follows. A
 //!   restart is immediate, but two starts lie at least the first back-off delay apart: one that
-//!   ended sooner waits out the rest in BACKOFF, so that no setting makes a hot loop.
+//!   ended sooner waits out the rest in BACKOFF, so that no setting makes a hot loop. One that
+//!   is *unhealthy* is stopped, and when it is gone that was an unexpected end.
 //! * **BACKOFF**: waits until a time, then STARTING. It has no process: a stop makes it STOPPED
 //!   at once, a start by a person tries at once with all retries before it.
 //! * **STOPPING**: the stop signal is sent. After `stoptime` the whole group gets SIGKILL, and
 //!   again every second until the process has been reaped. What comes next stands in
-//!   [`Then`]: STOPPED, another start (a restart, or a start that came meanwhile), or
-//!   being forgotten (a reload took it out of the configuration). A later stop overwrites a
-//!   pending start; nothing but [`Event::Keep`] overwrites being forgotten.
+//!   [`Then`]: STOPPED, another start (a restart, or a start that came meanwhile), a failed start
+//!   (it was not ready), an unexpected end (it was unhealthy), or being forgotten (a reload took
+//!   it out of the configuration). A later stop overwrites whatever was to come; nothing but
+//!   [`Event::Keep`] overwrites being forgotten.
 //! * **EXITED**: it ended by itself and is not to be restarted. A stop makes it STOPPED.
 //! * **FATAL**: given up. Only a person, or a reload that changes how it starts, tries again.
 //!
 //! Time enters as [`Moment`]; deadlines are derived from state and policy, so that a reload
 //! that changes `starttime` or `stoptime` counts at once. A [`Event::Tick`] that comes early
-//! or late is harmless.
+//! or late is harmless, and so is what is said of a process that is another by now.
 
 use std::time::{Duration, Instant};
 
 use super::StateName;
-use super::state::{Action, Change, Event, Exit, Moment, Pid, State, Then};
+use super::state::{Action, Awaits, Change, Event, Exit, Moment, Pid, Stage, State, Then};
 use crate::config::{Autorestart, Backoff, Expected, Policy, Program, Signal};
 
 /// How long after a SIGKILL the next one follows, should the process still be there.
@@ -41,15 +44,25 @@ pub const KILL_AGAIN: Duration = Duration::from_secs(1);
 /// When the next [`Event::Tick`] is due.
 pub fn deadline(policy: &Policy, state: State) -> Option<Instant> {
     match state {
-        State::Starting { started, .. } => Some(started + policy.starttime),
+        State::Starting { started, awaits, .. } => Some(started + patience(policy, awaits)),
         State::Backoff { until, .. } => Some(until),
-        State::Stopping { killed: Some(at), .. } => Some(at + KILL_AGAIN),
-        State::Stopping { asked, killed: None, .. } => Some(asked + policy.stoptime),
+        State::Stopping { stage: Stage::Killed(at), .. } => Some(at + KILL_AGAIN),
+        State::Stopping { stage: Stage::Asked(at), .. } => Some(at + policy.stoptime),
         State::Stopped
         | State::Spawning { .. }
         | State::Running { .. }
-        | State::Exited
+        | State::Exited { .. }
         | State::Fatal { .. } => None,
+    }
+}
+
+/// How long after its launch something is due for one that is STARTING.
+fn patience(policy: &Policy, awaits: Awaits) -> Duration {
+    match (awaits, &policy.ready) {
+        (Awaits::Ready { up: true }, Some(ready)) => ready.timeout,
+        (Awaits::Ready { up: false }, Some(ready)) => policy.starttime.min(ready.timeout),
+        // A reload may have taken away what it was to become.
+        (Awaits::Time, _) | (Awaits::Ready { .. }, None) => policy.starttime,
     }
 }
 
@@ -80,6 +93,8 @@ pub fn on_event(
         Event::Kill => step.kill(state),
         Event::Spawned(pid) => step.spawned(state, pid),
         Event::SpawnFailed => step.spawn_failed(state),
+        Event::Ready(pid) => step.ready(state, pid),
+        Event::Unhealthy(pid) => step.unhealthy(state, pid),
         Event::Ended(pid, exit) => step.ended(state, pid, exit),
         Event::Tick => step.tick(state),
     }
@@ -97,16 +112,19 @@ struct Step<'a> {
 impl Step<'_> {
     fn start(&self, state: State) -> Next {
         match state {
-            State::Stopped | State::Backoff { .. } | State::Exited | State::Fatal { .. } => {
+            State::Stopped | State::Backoff { .. } | State::Exited { .. } | State::Fatal { .. } => {
                 self.spawn(0, true)
             }
             State::Spawning { from, .. } => (State::Spawning { from, retries: 0 }, vec![]),
-            State::Starting { pid, started, .. } => {
-                (State::Starting { pid, started, retries: 0 }, vec![])
+            State::Starting { pid, started, awaits, .. } => {
+                (State::Starting { pid, started, retries: 0, awaits }, vec![])
             }
-            State::Stopping { pid, started, asked, killed, then: Then::Stop } => {
-                (State::Stopping { pid, started, asked, killed, then: Then::Start }, vec![])
-            }
+            State::Stopping {
+                pid,
+                started,
+                stage,
+                then: Then::Stop | Then::Fail { .. } | Then::End,
+            } => (State::Stopping { pid, started, stage, then: Then::Start }, vec![]),
             State::Running { .. } | State::Stopping { then: Then::Start | Then::Forget, .. } => {
                 (state, vec![])
             }
@@ -120,14 +138,17 @@ impl Step<'_> {
             }
             State::Spawning { .. }
             | State::Backoff { .. }
-            | State::Exited
+            | State::Exited { .. }
             | State::Fatal { .. } => (State::Stopped, vec![self.tell(State::Stopped)]),
             State::Starting { pid, started, .. } | State::Running { pid, started } => {
                 self.ask(pid, started, Then::Stop)
             }
-            State::Stopping { pid, started, asked, killed, then: Then::Start } => {
-                (State::Stopping { pid, started, asked, killed, then: Then::Stop }, vec![])
-            }
+            State::Stopping {
+                pid,
+                started,
+                stage,
+                then: Then::Start | Then::Fail { .. } | Then::End,
+            } => (State::Stopping { pid, started, stage, then: Then::Stop }, vec![]),
         }
     }
 
@@ -140,19 +161,24 @@ impl Step<'_> {
             | State::Spawning { .. }
             | State::Backoff { .. }
             | State::Stopping { .. }
-            | State::Exited
+            | State::Exited { .. }
             | State::Fatal { .. } => self.start(state),
         }
     }
 
     fn relaunch(&self, state: State) -> Next {
         match state {
-            State::Stopped | State::Exited | State::Stopping { .. } => (state, vec![]),
+            State::Stopped
+            | State::Exited { .. }
+            | State::Stopping { then: Then::Stop | Then::Start | Then::Forget, .. } => {
+                (state, vec![])
+            }
             State::Fatal { .. } if !self.policy.autostart => (state, vec![]),
             State::Spawning { .. }
             | State::Starting { .. }
             | State::Running { .. }
             | State::Backoff { .. }
+            | State::Stopping { then: Then::Fail { .. } | Then::End, .. }
             | State::Fatal { .. } => self.restart(state),
         }
     }
@@ -162,13 +188,13 @@ impl Step<'_> {
             State::Starting { pid, started, .. } | State::Running { pid, started } => {
                 self.ask(pid, started, Then::Forget)
             }
-            State::Stopping { pid, started, asked, killed, .. } => {
-                (State::Stopping { pid, started, asked, killed, then: Then::Forget }, vec![])
+            State::Stopping { pid, started, stage, .. } => {
+                (State::Stopping { pid, started, stage, then: Then::Forget }, vec![])
             }
             State::Stopped
             | State::Spawning { .. }
             | State::Backoff { .. }
-            | State::Exited
+            | State::Exited { .. }
             | State::Fatal { .. } => {
                 let (state, mut actions) = self.stop(state);
                 actions.push(Action::Forget);
@@ -179,45 +205,60 @@ impl Step<'_> {
 
     fn keep(&self, state: State, start: bool) -> Next {
         match state {
-            State::Stopping { pid, started, asked, killed, then: Then::Forget } => {
+            State::Stopping { pid, started, stage, then: Then::Forget } => {
                 let then = if start { Then::Start } else { Then::Stop };
-                (State::Stopping { pid, started, asked, killed, then }, vec![])
+                (State::Stopping { pid, started, stage, then }, vec![])
             }
             State::Stopped
             | State::Spawning { .. }
             | State::Starting { .. }
             | State::Running { .. }
             | State::Backoff { .. }
-            | State::Stopping { then: Then::Stop | Then::Start, .. }
-            | State::Exited
+            | State::Stopping {
+                then: Then::Stop | Then::Start | Then::Fail { .. } | Then::End,
+                ..
+            }
+            | State::Exited { .. }
             | State::Fatal { .. } => (state, vec![]),
         }
     }
 
+    /// Nothing of it is to live on, and nothing is to follow.
     fn kill(&self, state: State) -> Next {
         match state {
             State::Starting { pid, started, .. } | State::Running { pid, started } => {
-                let killed = Some(self.now.at);
-                let then = Then::Stop;
-                let to = State::Stopping { pid, started, asked: self.now.at, killed, then };
+                let stage = Stage::Killed(self.now.at);
+                let to = State::Stopping { pid, started, stage, then: Then::Stop };
                 (to, vec![self.tell_of(to, pid), sigkill(pid)])
             }
-            State::Stopping { pid, started, asked, then, .. } => {
-                let killed = Some(self.now.at);
-                (State::Stopping { pid, started, asked, killed, then }, vec![sigkill(pid)])
+            State::Stopping { pid, started, then, .. } => {
+                let then = match then {
+                    Then::Stop | Then::Start | Then::Fail { .. } | Then::End => Then::Stop,
+                    Then::Forget => Then::Forget,
+                };
+                self.sigkill(pid, started, then)
             }
             State::Stopped
             | State::Spawning { .. }
             | State::Backoff { .. }
-            | State::Exited
+            | State::Exited { .. }
             | State::Fatal { .. } => self.stop(state),
         }
+    }
+
+    fn sigkill(&self, pid: Pid, started: Instant, then: Then) -> Next {
+        let stage = Stage::Killed(self.now.at);
+        (State::Stopping { pid, started, stage, then }, vec![sigkill(pid)])
     }
 
     fn spawned(&self, state: State, pid: Pid) -> Next {
         match state {
             State::Spawning { from, retries } => {
-                let to = State::Starting { pid, started: self.now.at, retries };
+                let awaits = match self.policy.ready {
+                    Some(_) => Awaits::Ready { up: false },
+                    None => Awaits::Time,
+                };
+                let to = State::Starting { pid, started: self.now.at, retries, awaits };
                 let tell = Action::Tell(Change { from, to, pid: Some(pid), end: None });
                 let after = Step { from: StateName::Starting, ..*self };
                 let (to, more) = after.tick(to);
@@ -229,7 +270,7 @@ impl Step<'_> {
             | State::Running { .. }
             | State::Backoff { .. }
             | State::Stopping { .. }
-            | State::Exited
+            | State::Exited { .. }
             | State::Fatal { .. } => (state, vec![sigkill(pid)]),
         }
     }
@@ -246,32 +287,15 @@ impl Step<'_> {
             | State::Running { .. }
             | State::Backoff { .. }
             | State::Stopping { .. }
-            | State::Exited
+            | State::Exited { .. }
             | State::Fatal { .. } => (state, vec![]),
         }
     }
 
-    fn ended(&self, state: State, ended: Pid, exit: Exit) -> Next {
-        let expected = is_expected(self.policy, exit);
+    fn ready(&self, state: State, which: Pid) -> Next {
         match state {
-            State::Starting { pid, retries, .. } if pid == ended => {
-                self.fail(retries, Some(pid), Some((exit, false)))
-            }
-            State::Running { pid, started } if pid == ended => {
-                self.exited(pid, started, exit, expected)
-            }
-            State::Stopping { pid, then, .. } if pid == ended => {
-                let end = Some((exit, true));
-                let tell = self.change(State::Stopped, Some(pid), end);
-                let after = Step { from: StateName::Stopped, ..*self };
-                match then {
-                    Then::Stop => (State::Stopped, vec![tell]),
-                    Then::Forget => (State::Stopped, vec![tell, Action::Forget]),
-                    Then::Start => {
-                        let (to, more) = after.spawn(0, true);
-                        (to, std::iter::once(tell).chain(more).collect())
-                    }
-                }
+            State::Starting { pid, started, awaits: Awaits::Ready { .. }, .. } if pid == which => {
+                self.running(pid, started)
             }
             State::Stopped
             | State::Spawning { .. }
@@ -279,8 +303,64 @@ impl Step<'_> {
             | State::Running { .. }
             | State::Backoff { .. }
             | State::Stopping { .. }
-            | State::Exited
+            | State::Exited { .. }
             | State::Fatal { .. } => (state, vec![]),
+        }
+    }
+
+    fn unhealthy(&self, state: State, which: Pid) -> Next {
+        match state {
+            State::Running { pid, started } if pid == which => {
+                let (to, asks) = self.ask(pid, started, Then::End);
+                (to, std::iter::once(Action::Unhealthy(pid)).chain(asks).collect())
+            }
+            State::Stopped
+            | State::Spawning { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Stopping { .. }
+            | State::Exited { .. }
+            | State::Fatal { .. } => (state, vec![]),
+        }
+    }
+
+    fn ended(&self, state: State, ended: Pid, exit: Exit) -> Next {
+        match state {
+            State::Starting { pid, retries, .. } if pid == ended => {
+                self.fail(retries, Some(pid), Some((exit, false)))
+            }
+            State::Running { pid, started } if pid == ended => {
+                let expected = is_expected(self.policy, exit);
+                self.exited(pid, started, exit, expected)
+            }
+            State::Stopping { pid, started, then, .. } if pid == ended => {
+                self.gone(pid, started, exit, then)
+            }
+            State::Stopped
+            | State::Spawning { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Stopping { .. }
+            | State::Exited { .. }
+            | State::Fatal { .. } => (state, vec![]),
+        }
+    }
+
+    /// An end from STOPPING.
+    fn gone(&self, pid: Pid, started: Instant, exit: Exit, then: Then) -> Next {
+        let tell = self.change(State::Stopped, Some(pid), Some((exit, true)));
+        match then {
+            Then::Stop => (State::Stopped, vec![tell]),
+            Then::Forget => (State::Stopped, vec![tell, Action::Forget]),
+            Then::Start => {
+                let after = Step { from: StateName::Stopped, ..*self };
+                let (to, more) = after.spawn(0, true);
+                (to, std::iter::once(tell).chain(more).collect())
+            }
+            Then::Fail { retries } => self.fail(retries, Some(pid), Some((exit, false))),
+            Then::End => self.exited(pid, started, exit, false),
         }
     }
 
@@ -289,30 +369,49 @@ impl Step<'_> {
             return (state, vec![]);
         }
         match state {
-            State::Starting { pid, started, .. } => {
-                let to = State::Running { pid, started };
-                (to, vec![self.tell_of(to, pid)])
+            State::Starting { pid, started, retries, awaits } => {
+                self.waited(pid, started, retries, awaits)
             }
             State::Backoff { retries, .. } => self.spawn(retries, false),
-            State::Stopping { .. } => self.kill(state),
+            State::Stopping { pid, started, then, .. } => self.sigkill(pid, started, then),
             State::Stopped
             | State::Spawning { .. }
             | State::Running { .. }
-            | State::Exited
+            | State::Exited { .. }
             | State::Fatal { .. } => (state, vec![]),
         }
     }
 
+    /// What one that is STARTING waited for is due.
+    fn waited(&self, pid: Pid, started: Instant, retries: u32, awaits: Awaits) -> Next {
+        match (awaits, &self.policy.ready) {
+            (Awaits::Time, _) | (Awaits::Ready { .. }, None) => self.running(pid, started),
+            (Awaits::Ready { .. }, Some(ready)) if self.now.at >= started + ready.timeout => {
+                self.ask(pid, started, Then::Fail { retries })
+            }
+            (Awaits::Ready { .. }, Some(_)) => {
+                let awaits = Awaits::Ready { up: true };
+                (State::Starting { pid, started, retries, awaits }, vec![])
+            }
+        }
+    }
+
+    fn running(&self, pid: Pid, started: Instant) -> Next {
+        let to = State::Running { pid, started };
+        (to, vec![self.tell_of(to, pid)])
+    }
+
     /// An end from RUNNING.
     fn exited(&self, pid: Pid, started: Instant, exit: Exit, expected: bool) -> Next {
-        let tell = self.change(State::Exited, Some(pid), Some((exit, expected)));
+        let rest = State::Exited { expected };
+        let tell = self.change(rest, Some(pid), Some((exit, expected)));
         let restart = match self.policy.autorestart {
             Autorestart::Always => true,
             Autorestart::Never => false,
             Autorestart::Unexpected => !expected,
         };
         if !restart {
-            return (State::Exited, vec![tell]);
+            return (rest, vec![tell]);
         }
         let after = Step { from: StateName::Exited, ..*self };
         let next_start = started + self.policy.backoff.initial;
@@ -341,7 +440,7 @@ impl Step<'_> {
     }
 
     fn ask(&self, pid: Pid, started: Instant, then: Then) -> Next {
-        let to = State::Stopping { pid, started, asked: self.now.at, killed: None, then };
+        let to = State::Stopping { pid, started, stage: Stage::Asked(self.now.at), then };
         let signal = self.policy.stopsignal.number();
         let group = self.policy.stopasgroup;
         (to, vec![self.tell_of(to, pid), Action::Signal { pid, signal, group }])

@@ -158,7 +158,7 @@ fn leave(process: &Process, name: String) -> PlanStep {
         State::Stopped
         | State::Spawning { .. }
         | State::Backoff { .. }
-        | State::Exited
+        | State::Exited { .. }
         | State::Fatal { .. } => "remove",
     };
     step(name, action, target(process), Some(Event::Remove))

@@ -31,7 +31,7 @@ pub enum State {
         /// Failed starts before this one.
         retries: u32,
     },
-    /// Launched, not up for `starttime` yet.
+    /// Launched, not yet up for `starttime` or not yet ready.
     Starting {
         /// Its process id.
         pid: Pid,
@@ -39,6 +39,8 @@ pub enum State {
         started: Instant,
         /// Failed starts before this one.
         retries: u32,
+        /// What makes it RUNNING.
+        awaits: Awaits,
     },
     /// Up.
     Running {
@@ -60,20 +62,43 @@ pub enum State {
         pid: Pid,
         /// When it was launched.
         started: Instant,
-        /// When it was asked.
-        asked: Instant,
-        /// When it last got SIGKILL.
-        killed: Option<Instant>,
+        /// How far that has come.
+        stage: Stage,
         /// What comes when it is gone.
         then: Then,
     },
     /// Ended by itself, not to be restarted.
-    Exited,
+    Exited {
+        /// Whether that was expected.
+        expected: bool,
+    },
     /// Given up.
     Fatal {
         /// After so many retries.
         retries: u32,
     },
+}
+
+/// What makes a process that is STARTING RUNNING. It stands as it was configured at the launch:
+/// one that was not given a way to say that it is ready cannot be held to it by a reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaits {
+    /// To be up for `starttime`.
+    Time,
+    /// To be ready, within the `timeout` of `ready`.
+    Ready {
+        /// Whether it has been up for `starttime`.
+        up: bool,
+    },
+}
+
+/// How far a stop has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It got the stop signal, then.
+    Asked(Instant),
+    /// It got SIGKILL, the last time then.
+    Killed(Instant),
 }
 
 /// What follows a stop.
@@ -83,6 +108,13 @@ pub enum Then {
     Stop,
     /// Another start.
     Start,
+    /// A failed start: it was not ready in time.
+    Fail {
+        /// Failed starts before this one.
+        retries: u32,
+    },
+    /// What follows an unexpected end: it was unhealthy.
+    End,
     /// Its entry goes.
     Forget,
 }
@@ -120,6 +152,13 @@ pub enum Event {
     Spawned(Pid),
     /// It could not be launched.
     SpawnFailed,
+    /// The process with this pid is ready, as `ready` has it.
+    #[allow(dead_code)] // probes say it
+    Ready(Pid),
+    /// The process with this pid is not well: its checks failed `retries` times in a row, or its
+    /// watchdog was not heard of in time.
+    #[allow(dead_code)] // probes say it
+    Unhealthy(Pid),
     /// The process with this pid ended and was reaped.
     Ended(Pid, Exit),
     /// Time has passed.
@@ -143,6 +182,8 @@ pub enum Action {
         /// and to its whole group.
         group: bool,
     },
+    /// Say that this process of it is not well.
+    Unhealthy(Pid),
     /// Say that its state changed.
     Tell(Change),
     /// Its entry goes.
@@ -171,7 +212,7 @@ impl State {
             Self::Running { .. } => StateName::Running,
             Self::Backoff { .. } => StateName::Backoff,
             Self::Stopping { .. } => StateName::Stopping,
-            Self::Exited => StateName::Exited,
+            Self::Exited { .. } => StateName::Exited,
             Self::Fatal { .. } => StateName::Fatal,
         }
     }
@@ -185,7 +226,7 @@ impl State {
             Self::Stopped
             | Self::Spawning { .. }
             | Self::Backoff { .. }
-            | Self::Exited
+            | Self::Exited { .. }
             | Self::Fatal { .. } => None,
         }
     }

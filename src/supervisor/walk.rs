@@ -6,9 +6,9 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::process::{deadline, on_event};
-use super::state::{Action, Change, Event, Exit, Moment, Pid, State, Then};
+use super::state::{Action, Awaits, Change, Event, Exit, Moment, Pid, Stage, State, Then};
 use super::{StateName, world::program};
-use crate::config::{Autorestart, Program, Signal};
+use crate::config::{Autorestart, Program, Ready, ReadyHow, Signal};
 
 /// How many events in a row.
 const DEPTH: usize = 6;
@@ -31,10 +31,15 @@ enum Happening {
     Launched,
     LaunchFailed,
     Ended(Exit),
+    /// Said of the one that lives.
+    Ready,
+    Unhealthy,
+    /// Said of one that is long gone.
+    ReadyBefore,
     Waited(Duration),
 }
 
-const HAPPENINGS: [Happening; 14] = [
+const HAPPENINGS: [Happening; 17] = [
     Happening::Asked(Event::Start),
     Happening::Asked(Event::Stop),
     Happening::Asked(Event::Restart),
@@ -47,6 +52,9 @@ const HAPPENINGS: [Happening; 14] = [
     Happening::LaunchFailed,
     Happening::Ended(Exit::Code(0)),
     Happening::Ended(Exit::Code(1)),
+    Happening::Ready,
+    Happening::Unhealthy,
+    Happening::ReadyBefore,
     Happening::Waited(Duration::ZERO),
     Happening::Waited(Duration::from_secs(20)),
 ];
@@ -76,6 +84,9 @@ impl World {
                 Some(Event::SpawnFailed)
             }
             Happening::Ended(exit) => self.live.take().map(|pid| Event::Ended(pid, exit)),
+            Happening::Ready => self.live.map(Event::Ready),
+            Happening::Unhealthy => self.live.map(Event::Unhealthy),
+            Happening::ReadyBefore => Some(Event::Ready(self.next_pid - 2)),
             Happening::Waited(time) => {
                 self.now.at += time;
                 Some(Event::Tick)
@@ -106,6 +117,7 @@ impl World {
                     assert!(*signal != kill || *group, "SIGKILL goes to the whole group");
                 }
                 Action::Tell(change) => at = self.check_told(at, change),
+                Action::Unhealthy(pid) => assert_eq!(Some(*pid), self.live, "not well, who?"),
                 Action::Forget => self.forgotten = true,
             }
         }
@@ -148,11 +160,11 @@ fn check_wishes(program: &Program, before: State, event: Event, after: State) {
             State::Stopped | State::Stopping { then: Then::Stop | Then::Forget, .. },
         ) => {}
         (Event::Stop, _) => panic!("a stop was overtaken: {before:?} {after:?}"),
-        (Event::Kill, State::Stopping { killed, .. }) => assert!(killed.is_some()),
+        (Event::Kill, State::Stopping { stage: Stage::Killed(_), .. }) => {}
         (Event::Kill, _) => panic!("{before:?} outlived its kill: {after:?}"),
         (
             Event::Start | Event::Restart,
-            State::Stopped | State::Exited | State::Fatal { .. } | State::Backoff { .. },
+            State::Stopped | State::Exited { .. } | State::Fatal { .. } | State::Backoff { .. },
         ) => {
             panic!("a start was lost: {before:?} {after:?}")
         }
@@ -162,10 +174,18 @@ fn check_wishes(program: &Program, before: State, event: Event, after: State) {
             assert!(!stopping, "a restart overtook a stop");
             let never = program.policy.autorestart == Autorestart::Never;
             assert!(
-                !(never && matches!(before, State::Running { .. })),
+                !(never
+                    && matches!(
+                        before,
+                        State::Running { .. } | State::Stopping { then: Then::End, .. }
+                    )),
                 "restarted against its policy"
             );
         }
+        (Event::Tick, State::Running { .. }) => assert!(
+            !matches!(before, State::Starting { awaits: Awaits::Ready { .. }, .. }),
+            "nobody said that it is ready"
+        ),
         (Event::Tick | Event::Keep { .. }, _) if matches!(before, State::Fatal { .. }) => {
             assert_eq!(after, before)
         }
@@ -187,7 +207,8 @@ fn walk(program: &Program, world: World, depth: usize, steps: &mut u64) {
     }
 }
 
-/// All of `autorestart` with retries and without, each with a `starttime` and with none.
+/// All of `autorestart` with retries and without, each with a `starttime` and with none; one
+/// that has to be ready.
 #[test]
 fn every_sequence_of_events_keeps_the_promises() {
     let mut steps = 0;
@@ -200,7 +221,11 @@ fn every_sequence_of_events_keeps_the_promises() {
             walk(&program, World::new(), DEPTH - 1, &mut steps);
         }
     }
-    walk(&program("web", 1), World::new(), DEPTH, &mut steps);
+    let mut program = program("web", 1);
+    walk(&program, World::new(), DEPTH, &mut steps);
+    let (how, timeout) = (ReadyHow::Notify, Duration::from_secs(10));
+    program.policy.ready = Some(Ready { how, timeout, watchdog: None });
+    walk(&program, World::new(), DEPTH, &mut steps);
     assert!(steps > 500_000, "{steps}");
 }
 

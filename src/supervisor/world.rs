@@ -1,6 +1,8 @@
 //! Many processes in a scripted world with a clock that is moved by hand: reload, shutdown,
 //! selectors, and who is told what.
 
+mod ready;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -130,6 +132,10 @@ impl World {
             match effect {
                 Effect::Spawn(id) => self.launch(id),
                 Effect::Signal { pid, signal, group, .. } => self.deliver(pid, signal, group),
+                Effect::Unhealthy(id, _) => {
+                    let name = self.supervisor.get(id).unwrap().name();
+                    self.diary.push(format!("{name} unhealthy"));
+                }
                 Effect::Told(id, change) => {
                     let name = self.supervisor.get(id).unwrap().name();
                     self.diary.push(format!("{name} {}", change.to.name()));
