@@ -333,6 +333,7 @@ fn state_names() -> Vec<String> {
 fn event_names() -> Vec<String> {
     use EventName::*;
     let all = [
+        Waiting,
         Starting,
         Running,
         Backoff,
@@ -349,8 +350,8 @@ fn event_names() -> Vec<String> {
     ];
     for event in all {
         match event {
-            Starting | Running | Backoff | Stopping | Stopped | Exited | Fatal | Unhealthy
-            | LostBytes | Reloaded | ReloadFailed | DaemonStarted | DaemonStopping => {}
+            Waiting | Starting | Running | Backoff | Stopping | Stopped | Exited | Fatal
+            | Unhealthy | LostBytes | Reloaded | ReloadFailed | DaemonStarted | DaemonStopping => {}
         }
     }
     all.map(|event| serde_json::to_value(event).unwrap().as_str().unwrap().to_owned()).to_vec()

@@ -15,6 +15,7 @@ impl Daemon {
             match effect {
                 Effect::Spawn(id) => self.spawn(id),
                 Effect::Signal { id, pid, signal, group } => self.signal(id, pid, signal, group),
+                Effect::Rolled { roll, id, what } => self.rolled(roll, id, &what),
                 Effect::Unhealthy(id, pid) => self.unhealthy(id, pid),
                 Effect::Told(id, change) => self.tell(id, &change),
                 Effect::Forgotten { id, name, program, index } => {
@@ -30,7 +31,7 @@ impl Daemon {
 
     fn spawn(&mut self, id: Id) {
         // A stop may have overtaken it.
-        if !self.supervisor.wants_spawn(id) {
+        if !self.supervisor.wants_spawn(id, self.now) {
             return;
         }
         let Some(process) = self.supervisor.get(id) else { return };
@@ -69,7 +70,7 @@ impl Daemon {
     /// A state has changed: the log, those who follow, and those who wait are told.
     fn tell(&mut self, id: Id, change: &Change) {
         let Some(process) = self.supervisor.get(id) else { return };
-        let event = words::event(process, change, self.now.at, self.now.wall);
+        let event = words::event(&self.supervisor, process, change, self.now.at, self.now.wall);
         let (name, message) = (process.name(), event.message.clone());
         let pid = change.pid.map(|pid| pid.to_string());
         let mut facts = vec![("name", name.as_str())];

@@ -12,6 +12,7 @@ mod commands;
 mod effects;
 mod log;
 mod logging;
+mod order;
 mod output;
 mod recipe;
 mod reload;
@@ -89,6 +90,8 @@ struct Daemon {
     places: accept::Places,
     now: Moment,
     dice: u64,
+    /// The exit status, when it has ended in order.
+    status: u8,
 }
 
 /// Why the daemon did not start.
@@ -151,8 +154,9 @@ impl Daemon {
             starting.done();
         }
         while !self.turn() {}
+        let status = self.status;
         self.end();
-        0
+        status
     }
 
     /// Everything has been stopped.

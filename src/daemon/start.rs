@@ -90,6 +90,7 @@ impl Daemon {
             places: Places::with_free(most - LEAST_FILES),
             now: Moment { at: clock::now(), wall: clock::wall(), dice: 0.0 },
             dice: seed.iter().fold(1, |seed, byte| seed << 2 ^ u64::from(*byte)),
+            status: 0,
             surroundings,
             config: empty(&config),
         };

@@ -46,6 +46,7 @@ impl Daemon {
             self.accept();
         }
         self.perform(EFFECTS_A_TURN);
+        self.mind_the_end();
         self.tend_logger();
         self.flush();
         self.is_finished()

@@ -96,7 +96,7 @@ impl Daemon {
     /// A row that stays true until the next one: it counts no time down.
     fn watched_row(&self, id: Id) -> Option<Row> {
         let process = self.supervisor.get(id)?;
-        let description = words::lasting_description(process, self.now);
+        let description = words::lasting_description(&self.supervisor, process, self.now);
         Some(Row { description, ..self.row(process) })
     }
 

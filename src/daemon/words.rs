@@ -2,11 +2,12 @@
 
 use std::time::{Instant, SystemTime};
 
-use super::when;
+use super::{order, when};
 use crate::config::{Level, ReadyHow, Signal};
 use crate::protocol::{EventName, EventRow, ExitRow, Row};
 use crate::supervisor::{
-    Awaits, Change, Exit, Failure, Moment, Pid, Process, Stage, State, StateName, Then,
+    Awaits, Change, Enough, Exit, Failure, Moment, Pid, Process, Stage, State, StateName,
+    Supervisor, Then,
 };
 
 /// How a process ended: `exit 3`, `killed by SEGV`.
@@ -31,7 +32,7 @@ pub(super) fn exit_row(exit: Exit) -> ExitRow {
 }
 
 /// The row of `status`.
-pub(super) fn row(process: &Process, now: Instant) -> Row {
+pub(super) fn row(supervisor: &Supervisor, process: &Process, now: Instant) -> Row {
     let up = process.state.process();
     Row {
         name: process.name(),
@@ -44,30 +45,41 @@ pub(super) fn row(process: &Process, now: Instant) -> Row {
         restarts: process.restarts,
         exit: process.last_end.map(|(exit, _)| exit_row(exit)),
         expected: process.last_end.map(|(_, expected)| expected),
-        description: description(process, now),
+        description: description(supervisor, process, now),
         lost_bytes: 0,
     }
 }
 
 /// The state in words: of one that is not up, why and since when.
-fn description(process: &Process, now: Instant) -> String {
-    describe(process, |until| format!("in {}", when::span(until.saturating_duration_since(now))))
+fn description(supervisor: &Supervisor, process: &Process, now: Instant) -> String {
+    describe(supervisor, process, |until| {
+        format!("in {}", when::span(until.saturating_duration_since(now)))
+    })
 }
 
 /// The same in words that stay true while the state lasts: what is to come stands there by the
 /// clock.
-pub(super) fn lasting_description(process: &Process, now: Moment) -> String {
-    describe(process, |until| {
+pub(super) fn lasting_description(
+    supervisor: &Supervisor,
+    process: &Process,
+    now: Moment,
+) -> String {
+    describe(supervisor, process, |until| {
         let wait = until.saturating_duration_since(now.at);
         format!("at {}", now.wall.checked_add(wait).map(when::clock).unwrap_or_default())
     })
 }
 
-fn describe(process: &Process, due: impl Fn(Instant) -> String) -> String {
+fn describe(
+    supervisor: &Supervisor,
+    process: &Process,
+    due: impl Fn(Instant) -> String,
+) -> String {
     let at = process.since.map(when::short).unwrap_or_default();
     match process.state {
         State::Stopped if process.since.is_none() => "not started".to_owned(),
         State::Stopped => format!("stopped {at}"),
+        State::Waiting { .. } => order::waits(supervisor, &process.program),
         State::Spawning { .. } => starting(process, awaited(process)),
         State::Starting { awaits, .. } => starting(process, awaits),
         State::Running { .. } => running(process, &at),
@@ -76,18 +88,21 @@ fn describe(process: &Process, due: impl Fn(Instant) -> String) -> String {
         }
         State::Stopping { stage, then, .. } => {
             let how = match stage {
+                Stage::Held => &order::after(supervisor, &process.program),
                 Stage::Killed(_) => "SIGKILL sent",
                 Stage::Asked(_) => "asked to stop",
             };
             match then {
                 Then::Stop => format!("{how} {at}"),
-                Then::Start => format!("{how} {at}, starts again"),
+                Then::Start | Then::Follow => format!("{how} {at}, starts again"),
                 Then::Fail { .. } | Then::End => format!("{}; {how} {at}", reason(process)),
                 Then::Forget => format!("{how} {at}, removed from the configuration"),
             }
         }
         State::Exited { .. } => format!("{}, {at}", reason(process)),
-        State::Fatal { retries } => format!("{}, {at}; {}", reason(process), gave_up(retries)),
+        State::Fatal { after } => {
+            format!("{}, {at}; {}", reason(process), gave_up(process, after))
+        }
     }
 }
 
@@ -161,16 +176,23 @@ fn retry(process: &Process, retries: u32) -> String {
     }
 }
 
-fn gave_up(retries: u32) -> String {
-    match retries {
-        0 => "not retried".to_owned(),
-        1 => "gave up after 1 retry".to_owned(),
-        _ => format!("gave up after {retries} retries"),
+fn gave_up(process: &Process, after: Enough) -> String {
+    match (after, process.program.policy.max_restarts) {
+        (Enough::Retries(0), _) => "not retried".to_owned(),
+        (Enough::Retries(1), _) => "gave up after 1 retry".to_owned(),
+        (Enough::Retries(retries), _) => format!("gave up after {retries} retries"),
+        (Enough::Restarts, Some(limit)) => {
+            let plural = if limit.count == 1 { "" } else { "s" };
+            let within = when::span(limit.within);
+            format!("gave up after {} restart{plural} within {within}", limit.count)
+        }
+        (Enough::Restarts, None) => "gave up after too many restarts".to_owned(),
     }
 }
 
 /// The event of a change of state.
 pub(super) fn event(
+    supervisor: &Supervisor,
     process: &Process,
     change: &Change,
     now: Instant,
@@ -185,7 +207,7 @@ pub(super) fn event(
         pid: change.pid,
         exit: change.end.map(|(exit, _)| exit_row(exit)),
         expected: change.end.map(|(_, expected)| expected),
-        message: message(process, change, now),
+        message: message(supervisor, process, change, now),
     }
 }
 
@@ -207,6 +229,7 @@ pub(super) fn unhealthy(process: &Process, pid: Pid, wall: SystemTime) -> EventR
 fn event_name(state: StateName) -> EventName {
     match state {
         StateName::Stopped => EventName::Stopped,
+        StateName::Waiting => EventName::Waiting,
         StateName::Starting => EventName::Starting,
         StateName::Running => EventName::Running,
         StateName::Backoff => EventName::Backoff,
@@ -216,12 +239,13 @@ fn event_name(state: StateName) -> EventName {
     }
 }
 
-fn message(process: &Process, change: &Change, now: Instant) -> String {
+fn message(supervisor: &Supervisor, process: &Process, change: &Change, now: Instant) -> String {
     let why = || change.end.map_or_else(|| reason(process), |(exit, _)| ended(exit));
     // A launch that failed has a reason of its own, which says more than its exit code.
     let failed = || process.failure.as_ref().map_or_else(why, failed);
     match change.to {
         State::Stopped => change.end.map_or_else(|| "stopped".to_owned(), |(exit, _)| ended(exit)),
+        State::Waiting { .. } => order::waits(supervisor, &process.program),
         State::Spawning { .. } => "launching".to_owned(),
         State::Starting { .. } => "launched".to_owned(),
         State::Running { .. } if process.program.policy.ready.is_some() => "ready".to_owned(),
@@ -233,10 +257,12 @@ fn message(process: &Process, change: &Change, now: Instant) -> String {
             format!("{}; {} in {wait}", failed(), retry(process, retries))
         }
         State::Stopping { stage: Stage::Killed(_), .. } => "SIGKILL".to_owned(),
+        State::Stopping { stage: Stage::Held, .. } => order::after(supervisor, &process.program),
         State::Stopping { then, stage: Stage::Asked(_), .. } => {
             let sent = format!("{} sent", process.program.policy.stopsignal.name());
             match then {
                 Then::Stop | Then::Start | Then::Forget => sent,
+                Then::Follow => format!("{sent}, as what it depends on was started anew"),
                 Then::Fail { .. } | Then::End => format!("{}; {sent}", reason(process)),
             }
         }
@@ -244,7 +270,7 @@ fn message(process: &Process, change: &Change, now: Instant) -> String {
             let expected = change.end.is_some_and(|(_, expected)| expected);
             format!("{} ({})", failed(), if expected { "expected" } else { "unexpected" })
         }
-        State::Fatal { retries } => format!("{}; {}", failed(), gave_up(retries)),
+        State::Fatal { after } => format!("{}; {}", failed(), gave_up(process, after)),
     }
 }
 
@@ -256,6 +282,7 @@ pub(super) fn level(change: &Change) -> Level {
         State::Exited { .. } if unexpected => Level::Warning,
         State::Backoff { .. } | State::Stopping { then: Then::Fail { .. }, .. } => Level::Warning,
         State::Stopped
+        | State::Waiting { .. }
         | State::Spawning { .. }
         | State::Starting { .. }
         | State::Running { .. }

@@ -193,6 +193,8 @@ pub struct EventRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventName {
+    /// A process is WAITING for another.
+    Waiting,
     /// A process is STARTING.
     Starting,
     /// A process is RUNNING.

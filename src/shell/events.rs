@@ -65,6 +65,7 @@ fn what(event: &EventRow) -> (String, Colour) {
         return (state.to_string(), of_state(state, event.expected));
     }
     let (what, colour) = match event.event {
+        EventName::Waiting => ("WAITING", Colour::Magenta),
         EventName::Starting => ("STARTING", Colour::Magenta),
         EventName::Running => ("RUNNING", Colour::Green),
         EventName::Backoff => ("BACKOFF", Colour::Magenta),

@@ -10,10 +10,16 @@
 //! one that died.
 #![forbid(unsafe_code)]
 
+mod ends;
+mod entry;
+mod limit;
+mod order;
 mod past;
 mod process;
 mod reload;
+mod rolling;
 mod selector;
+mod starts;
 mod state;
 mod state_name;
 #[cfg(test)]
@@ -23,59 +29,26 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
+pub use entry::{Failure, Process};
+pub use order::Unmet;
 pub use past::{Past, PastEnd};
 pub use reload::Plan;
+pub use rolling::Rolled;
 pub use selector::Unknown;
-pub use state::{Awaits, Change, Event, Exit, Moment, Pid, Stage, State, Then};
+pub use state::{Awaits, Change, Enough, Event, Exit, Moment, Pid, Stage, State, Then};
 pub use state_name::StateName;
 
 use crate::config::Program;
+use order::Order;
 use process::{deadline, on_event};
-use state::Action;
+use rolling::Roll;
+use state::{Action, Around};
 
 /// Which process, for as long as it has an entry. Numbers are used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(usize);
-
-/// One process of a program.
-#[derive(Debug)]
-pub struct Process {
-    /// The program, as it is configured now.
-    pub program: Rc<Program>,
-    /// Its number among the program's processes.
-    pub index: u32,
-    /// What it is.
-    pub state: State,
-    /// When it entered this state; none: it was never started.
-    pub since: Option<SystemTime>,
-    /// Starts by taskmaster itself since somebody asked for one.
-    pub restarts: u64,
-    /// How it last ended, and whether that was expected.
-    pub last_end: Option<(Exit, bool)>,
-    /// Its last ends.
-    pub past: Past,
-    /// Why it is not up, if that is more than how it ended.
-    pub failure: Option<Failure>,
-    /// The same of the last end.
-    pub last_failure: Option<Failure>,
-    /// What is known of it from probes, in words: why the last one failed, or its own STATUS.
-    pub note: Option<String>,
-    /// The deadline that stands for it in the set.
-    armed: Option<Instant>,
-}
-
-/// What went wrong with a process besides how it ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// It could not be launched or executed: the step and the cause.
-    Launch(String),
-    /// It was not ready within this time; what was known of it then.
-    NotReady(Duration, Option<String>),
-    /// It was not well; what was known of it then.
-    Unhealthy(Option<String>),
-}
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,6 +65,15 @@ pub enum Effect {
         signal: i32,
         /// To its group.
         group: bool,
+    },
+    /// A rolling restart has come further.
+    Rolled {
+        /// Which of them.
+        roll: u64,
+        /// The process.
+        id: Id,
+        /// What it means for it.
+        what: Rolled,
     },
     /// The process with this pid is not well: tell those who listen.
     Unhealthy(Id, Pid),
@@ -120,6 +102,12 @@ pub struct Supervisor {
     deadlines: BTreeSet<(Instant, Id)>,
     effects: VecDeque<Effect>,
     shutdown: Option<Shutdown>,
+    order: Order,
+    rolls: Vec<Roll>,
+    /// How many rolling restarts there were.
+    rolled: u64,
+    /// The first that was `critical` and ended for good.
+    critical: Option<Id>,
 }
 
 /// An orderly shutdown under way.
@@ -127,35 +115,6 @@ pub struct Supervisor {
 struct Shutdown {
     /// When what still lives is killed; none: it has been.
     kill_at: Option<Instant>,
-}
-
-impl Process {
-    /// `web`, or `web:0` where the program has several.
-    pub fn name(&self) -> String {
-        self.program.process_name(self.index)
-    }
-
-    /// What a change of state means for what is remembered of it.
-    fn told(&mut self, change: &Change, now: Moment) {
-        self.since = Some(now.wall);
-        if change.end.is_some() {
-            self.last_end = change.end;
-            self.last_failure = self.failure.clone();
-        }
-        if let State::Starting { .. } = change.to {
-            (self.failure, self.note) = (None, None);
-        }
-        if let State::Stopping { then: Then::Fail { .. }, .. } = change.to
-            && let Some(ready) = &self.program.policy.ready
-        {
-            self.failure = Some(Failure::NotReady(ready.timeout, self.note.clone()));
-        }
-    }
-
-    /// Whether it goes for good once it is gone.
-    pub fn is_leaving(&self) -> bool {
-        matches!(self.state, State::Stopping { then: Then::Forget, .. })
-    }
 }
 
 impl Supervisor {
@@ -208,9 +167,20 @@ impl Supervisor {
         !self.effects.is_empty()
     }
 
-    /// Whether it waits to be launched. An [`Effect::Spawn`] may have been overtaken.
-    pub fn wants_spawn(&self, id: Id) -> bool {
-        self.get(id).is_some_and(|process| matches!(process.state, State::Spawning { .. }))
+    /// Its turn to be launched has come: whether it still waits for that. An [`Effect::Spawn`]
+    /// may have been overtaken by a stop, or by the end of what it depends on.
+    pub fn wants_spawn(&mut self, id: Id, now: Moment) -> bool {
+        self.event(id, Event::Look, now);
+        let Some(process) = self.slot(id) else { return false };
+        let State::Spawning { asked, .. } = process.state else { return false };
+        if asked {
+            process.restarts = 0;
+            process.restarted.clear();
+        } else {
+            process.restarts += 1;
+            process.restarted.add(now.at, process.program.policy.max_restarts.as_ref());
+        }
+        true
     }
 
     /// When [`Supervisor::tick`] is due.
@@ -257,12 +227,20 @@ impl Supervisor {
         }
     }
 
-    /// Starts, stops or restarts by somebody's wish. Starts are refused during a shutdown.
+    /// Starts, stops or restarts by somebody's wish: with what a start needs, and after what
+    /// needs one that stops. Starts are refused during a shutdown.
     pub fn ask(&mut self, id: Id, event: Event, now: Moment) {
         let starts = matches!(event, Event::Start | Event::Restart);
-        if !(starts && self.is_shutting_down()) {
-            self.event(id, event, now);
+        if starts && self.is_shutting_down() {
+            return;
         }
+        let (others, what) = match event {
+            Event::Stop => (self.stops_with(id), Event::Stop),
+            _ if starts => (self.starts_with(id), Event::Start),
+            _ => (Vec::new(), event),
+        };
+        others.into_iter().for_each(|other| self.event(other, what, now));
+        self.event(id, event, now);
     }
 
     /// Sends a signal that somebody asked for. False: there is no process to take it.
@@ -274,13 +252,14 @@ impl Supervisor {
         true
     }
 
-    /// Stops everything; after `time` what still lives is killed. Called again: kills now.
+    /// Stops everything, dependents first; after `time` what still lives is killed. Called again: kills now.
     pub fn shut_down(&mut self, time: Duration, now: Moment) {
         if self.is_shutting_down() {
             return self.kill_all(now);
         }
         self.shutdown = Some(Shutdown { kill_at: Some(now.at + time) });
-        for id in self.all() {
+        self.end_rolls();
+        for id in self.all_dependents_first() {
             self.event(id, Event::Stop, now);
         }
     }
@@ -288,6 +267,22 @@ impl Supervisor {
     /// Whether a shutdown is under way.
     pub fn is_shutting_down(&self) -> bool {
         self.shutdown.is_some()
+    }
+
+    /// The process that was `critical` and ended for good.
+    pub fn critical_end(&self) -> Option<&Process> {
+        self.get(self.critical?)
+    }
+
+    /// Whether something was started, and every process that ever was is EXITED or FATAL.
+    pub fn is_all_over(&self) -> bool {
+        self.order.is_over()
+    }
+
+    /// Of the processes that ended for good, the first whose end was unexpected.
+    pub fn culprit(&self) -> Option<&Process> {
+        let failed = self.ids().filter_map(|id| self.get(id)?.failed_at.map(|at| (at, id)));
+        self.get(failed.min()?.1)
     }
 
     fn kill_all(&mut self, now: Moment) {
@@ -303,12 +298,20 @@ impl Supervisor {
 
     /// One event for one process: its step, and the upkeep of the maps.
     pub fn event(&mut self, id: Id, event: Event, now: Moment) {
+        let Some(around) = self.around(id, now) else { return };
         let Some(process) = self.slots.get_mut(id.0).and_then(Option::as_mut) else { return };
         let before = process.state;
-        let (after, actions) = on_event(&process.program, before, event, now);
+        let (after, actions) = on_event(&process.program, before, event, around);
         process.state = after;
         for action in &actions {
             remember(&mut process.past, before, action, now);
+        }
+        if !before.is_over() || !after.is_over() {
+            let unexpected = after.is_over() && after != State::Exited { expected: true };
+            process.failed_at = unexpected.then_some(now.at);
+        }
+        if after.is_over() && !before.is_over() && process.program.policy.critical {
+            self.critical.get_or_insert(id);
         }
         let old = before.process().map(|(pid, _)| pid);
         let new = after.process().map(|(pid, _)| pid);
@@ -316,18 +319,36 @@ impl Supervisor {
             old.map(|pid| self.pids.remove(&pid));
             new.map(|pid| self.pids.insert(pid, id));
         }
+        if let Event::Spawned(_) = event {
+            process.launched = Some(now.at);
+            self.order.launched(&process.program.name, now.at);
+        }
         for action in actions {
             self.act(id, action, now);
         }
         self.arm(id);
+        self.settle(id, now);
+        self.look_at_rolls(id, now);
+    }
+
+    /// What a step of this process needs to know.
+    fn around(&self, id: Id, now: Moment) -> Option<Around> {
+        let process = self.get(id)?;
+        let policy = &process.program.policy;
+        Some(Around {
+            now,
+            open: self.order.is_open(policy),
+            free: self.order.is_free(&process.program.name),
+            spent: process.restarted.spent(policy.max_restarts.as_ref(), now.at),
+        })
     }
 
     fn act(&mut self, id: Id, action: Action, now: Moment) {
         match action {
-            Action::Spawn { asked } => {
+            Action::Spawn => {
                 if let Some(process) = self.slot(id) {
-                    process.restarts = if asked { 0 } else { process.restarts + 1 };
                     process.since = Some(now.wall);
+                    process.ever = true;
                 }
                 self.effects.push_back(Effect::Spawn(id));
             }
@@ -346,17 +367,21 @@ impl Supervisor {
                 }
                 self.effects.push_back(Effect::Told(id, change));
             }
-            Action::Forget => self.forget(id),
+            Action::Forget => self.forget(id, now),
         }
     }
 
     /// Its name is free at once; its entry stays until the effects before this one are performed.
-    fn forget(&mut self, id: Id) {
+    fn forget(&mut self, id: Id, now: Moment) {
         let Some(process) = self.get(id) else { return };
         let name = process.name();
         let (program, index) = (process.program.name.clone(), process.index);
         self.names.remove(&(program.clone(), index));
         self.effects.push_back(Effect::Forgotten { id, name, program, index });
+        if self.critical == Some(id) {
+            self.critical = None;
+        }
+        self.leave_rolls(id, now);
     }
 
     /// Keeps the set of deadlines true for this process.
@@ -380,20 +405,8 @@ impl Supervisor {
         self.names.get(&(program.clone(), index)).copied()
     }
 
-    fn insert(&mut self, program: &Rc<Program>, index: u32) -> Id {
-        let process = Process {
-            program: program.clone(),
-            index,
-            state: State::Stopped,
-            since: None,
-            restarts: 0,
-            last_end: None,
-            past: Past::default(),
-            failure: None,
-            last_failure: None,
-            note: None,
-            armed: None,
-        };
+    fn insert(&mut self, program: &Rc<Program>, index: u32, now: Moment) -> Id {
+        let process = Process::new(program.clone(), index);
         let at = self.free.pop().unwrap_or(self.slots.len());
         let id = Id(at);
         match self.slots.get_mut(at) {
@@ -401,6 +414,7 @@ impl Supervisor {
             None => self.slots.push(Some(process)),
         }
         self.names.insert((program.name.clone(), index), id);
+        self.settle(id, now);
         id
     }
 }

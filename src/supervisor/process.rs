@@ -5,6 +5,10 @@
 //! that says "being killed".
 //!
 //! * **STOPPED** ([`State::Stopped`]): not up, not wanted. A start makes it STARTING.
+//! * **WAITING**: wanted, but something that it depends on is not as it should be. Whatever
+//!   starts it, a person or a restart, ends here first where that is so ([`Around::open`]); it
+//!   goes on as soon as it is told to look again and finds it well. A stop makes it STOPPED at
+//!   once.
 //! * **STARTING**, in two parts. First ([`State::Spawning`]) it waits for its turn to be
 //!   launched: it has no pid, so a stop makes it STOPPED at once. A launch that fails, for
 //!   whatever step of it, is a *failed start*. One that succeeds ([`State::Starting`]) has a
@@ -19,14 +23,16 @@
 //!   is *unhealthy* is stopped, and when it is gone that was an unexpected end.
 //! * **BACKOFF**: waits until a time, then STARTING. It has no process: a stop makes it STOPPED
 //!   at once, a start by a person tries at once with all retries before it.
-//! * **STOPPING**: the stop signal is sent. After `stoptime` the whole group gets SIGKILL, and
+//! * **STOPPING**: the stop signal is sent, once nothing that depends on it is on its way to
+//!   an end ([`Stage::Held`] until then). After `stoptime` the whole group gets SIGKILL, and
 //!   again every second until the process has been reaped. What comes next stands in
 //!   [`Then`]: STOPPED, another start (a restart, or a start that came meanwhile), a failed start
 //!   (it was not ready), an unexpected end (it was unhealthy), or being forgotten (a reload took
 //!   it out of the configuration). A later stop overwrites whatever was to come; nothing but
 //!   [`Event::Keep`] overwrites being forgotten.
 //! * **EXITED**: it ended by itself and is not to be restarted. A stop makes it STOPPED.
-//! * **FATAL**: given up. Only a person, or a reload that changes how it starts, tries again.
+//! * **FATAL**: given up, after `startretries` retries, or after `max_restarts` starts that
+//!   nobody asked for. Only a person, or a reload that changes how it starts, tries again.
 //!
 //! Time enters as [`Moment`]; deadlines are derived from state and policy, so that a reload
 //! that changes `starttime` or `stoptime` counts at once. A [`Event::Tick`] that comes early
@@ -35,8 +41,8 @@
 use std::time::{Duration, Instant};
 
 use super::StateName;
-use super::state::{Action, Awaits, Change, Event, Exit, Moment, Pid, Stage, State, Then};
-use crate::config::{Autorestart, Backoff, Expected, Policy, Program, Signal};
+use super::state::{Action, Around, Awaits, Change, Event, Exit, Pid, Stage, State, Then};
+use crate::config::{Policy, Program, Signal};
 
 /// How long after a SIGKILL the next one follows, should the process still be there.
 pub const KILL_AGAIN: Duration = Duration::from_secs(1);
@@ -49,8 +55,10 @@ pub fn deadline(policy: &Policy, state: State) -> Option<Instant> {
         State::Stopping { stage: Stage::Killed(at), .. } => Some(at + KILL_AGAIN),
         State::Stopping { stage: Stage::Asked(at), .. } => Some(at + policy.stoptime),
         State::Stopped
+        | State::Waiting { .. }
         | State::Spawning { .. }
         | State::Running { .. }
+        | State::Stopping { stage: Stage::Held, .. }
         | State::Exited { .. }
         | State::Fatal { .. } => None,
     }
@@ -66,28 +74,21 @@ fn patience(policy: &Policy, awaits: Awaits) -> Duration {
     }
 }
 
-/// Whether this end is one that `exitcodes` lists.
-pub fn is_expected(policy: &Policy, exit: Exit) -> bool {
-    policy.exitcodes.iter().any(|expected| match (expected, exit) {
-        (Expected::Code(code), Exit::Code(with)) => i32::from(*code) == with,
-        (Expected::Signal(signal), Exit::Signal(by)) => signal.number() == by,
-        (Expected::Code(_), Exit::Signal(_)) | (Expected::Signal(_), Exit::Code(_)) => false,
-    })
-}
-
 /// The step from one state to the next, and what is to be done.
 pub fn on_event(
     program: &Program,
     state: State,
     event: Event,
-    now: Moment,
+    around: Around,
 ) -> (State, Vec<Action>) {
-    let step = Step { policy: &program.policy, from: state.name(), now };
+    let step = Step { policy: &program.policy, from: state.name(), around };
     match event {
         Event::Start => step.start(state),
         Event::Stop => step.stop(state),
         Event::Restart => step.restart(state),
         Event::Relaunch => step.relaunch(state),
+        Event::Follow => step.follow(state),
+        Event::Look => step.look(state),
         Event::Remove => step.remove(state),
         Event::Keep { start } => step.keep(state, start),
         Event::Kill => step.kill(state),
@@ -100,22 +101,27 @@ pub fn on_event(
     }
 }
 
-type Next = (State, Vec<Action>);
+pub(super) type Next = (State, Vec<Action>);
 
 /// What every step needs to know besides the state's own data.
-struct Step<'a> {
-    policy: &'a Policy,
-    from: StateName,
-    now: Moment,
+#[derive(Clone, Copy)]
+pub(super) struct Step<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) from: StateName,
+    pub(super) around: Around,
 }
 
 impl Step<'_> {
     fn start(&self, state: State) -> Next {
         match state {
-            State::Stopped | State::Backoff { .. } | State::Exited { .. } | State::Fatal { .. } => {
-                self.spawn(0, true)
+            State::Stopped
+            | State::Waiting { .. }
+            | State::Backoff { .. }
+            | State::Exited { .. }
+            | State::Fatal { .. } => self.spawn(0, true),
+            State::Spawning { from, .. } => {
+                (State::Spawning { from, retries: 0, asked: true }, vec![])
             }
-            State::Spawning { from, .. } => (State::Spawning { from, retries: 0 }, vec![]),
             State::Starting { pid, started, awaits, .. } => {
                 (State::Starting { pid, started, retries: 0, awaits }, vec![])
             }
@@ -123,7 +129,7 @@ impl Step<'_> {
                 pid,
                 started,
                 stage,
-                then: Then::Stop | Then::Fail { .. } | Then::End,
+                then: Then::Stop | Then::Follow | Then::Fail { .. } | Then::End,
             } => (State::Stopping { pid, started, stage, then: Then::Start }, vec![]),
             State::Running { .. } | State::Stopping { then: Then::Start | Then::Forget, .. } => {
                 (state, vec![])
@@ -136,7 +142,8 @@ impl Step<'_> {
             State::Stopped | State::Stopping { then: Then::Stop | Then::Forget, .. } => {
                 (state, vec![])
             }
-            State::Spawning { .. }
+            State::Waiting { .. }
+            | State::Spawning { .. }
             | State::Backoff { .. }
             | State::Exited { .. }
             | State::Fatal { .. } => (State::Stopped, vec![self.tell(State::Stopped)]),
@@ -147,7 +154,7 @@ impl Step<'_> {
                 pid,
                 started,
                 stage,
-                then: Then::Start | Then::Fail { .. } | Then::End,
+                then: Then::Start | Then::Follow | Then::Fail { .. } | Then::End,
             } => (State::Stopping { pid, started, stage, then: Then::Stop }, vec![]),
         }
     }
@@ -158,6 +165,7 @@ impl Step<'_> {
                 self.ask(pid, started, Then::Start)
             }
             State::Stopped
+            | State::Waiting { .. }
             | State::Spawning { .. }
             | State::Backoff { .. }
             | State::Stopping { .. }
@@ -178,8 +186,45 @@ impl Step<'_> {
             | State::Starting { .. }
             | State::Running { .. }
             | State::Backoff { .. }
-            | State::Stopping { then: Then::Fail { .. } | Then::End, .. }
+            | State::Waiting { .. }
+            | State::Stopping { then: Then::Follow | Then::Fail { .. } | Then::End, .. }
             | State::Fatal { .. } => self.restart(state),
+        }
+    }
+
+    fn follow(&self, state: State) -> Next {
+        match state {
+            State::Starting { pid, started, .. } | State::Running { pid, started } => {
+                self.ask(pid, started, Then::Follow)
+            }
+            State::Stopped
+            | State::Waiting { .. }
+            | State::Spawning { .. }
+            | State::Backoff { .. }
+            | State::Stopping { .. }
+            | State::Exited { .. }
+            | State::Fatal { .. } => (state, vec![]),
+        }
+    }
+
+    fn look(&self, state: State) -> Next {
+        match state {
+            State::Waiting { retries, asked } => self.spawn(retries, asked),
+            // Its turn has come, and meanwhile the gate may have been shut again.
+            State::Spawning { from, retries, asked } if !self.around.open => {
+                Step { from, ..*self }.spawn(retries, asked)
+            }
+            State::Stopping { pid, started, stage: Stage::Held, then } => {
+                self.ask(pid, started, then)
+            }
+            State::Stopped
+            | State::Spawning { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Stopping { .. }
+            | State::Exited { .. }
+            | State::Fatal { .. } => (state, vec![]),
         }
     }
 
@@ -192,6 +237,7 @@ impl Step<'_> {
                 (State::Stopping { pid, started, stage, then: Then::Forget }, vec![])
             }
             State::Stopped
+            | State::Waiting { .. }
             | State::Spawning { .. }
             | State::Backoff { .. }
             | State::Exited { .. }
@@ -210,12 +256,13 @@ impl Step<'_> {
                 (State::Stopping { pid, started, stage, then }, vec![])
             }
             State::Stopped
+            | State::Waiting { .. }
             | State::Spawning { .. }
             | State::Starting { .. }
             | State::Running { .. }
             | State::Backoff { .. }
             | State::Stopping {
-                then: Then::Stop | Then::Start | Then::Fail { .. } | Then::End,
+                then: Then::Stop | Then::Start | Then::Follow | Then::Fail { .. } | Then::End,
                 ..
             }
             | State::Exited { .. }
@@ -227,18 +274,21 @@ impl Step<'_> {
     fn kill(&self, state: State) -> Next {
         match state {
             State::Starting { pid, started, .. } | State::Running { pid, started } => {
-                let stage = Stage::Killed(self.now.at);
+                let stage = Stage::Killed(self.now());
                 let to = State::Stopping { pid, started, stage, then: Then::Stop };
                 (to, vec![self.tell_of(to, pid), sigkill(pid)])
             }
             State::Stopping { pid, started, then, .. } => {
                 let then = match then {
-                    Then::Stop | Then::Start | Then::Fail { .. } | Then::End => Then::Stop,
+                    Then::Stop | Then::Start | Then::Follow | Then::Fail { .. } | Then::End => {
+                        Then::Stop
+                    }
                     Then::Forget => Then::Forget,
                 };
                 self.sigkill(pid, started, then)
             }
             State::Stopped
+            | State::Waiting { .. }
             | State::Spawning { .. }
             | State::Backoff { .. }
             | State::Exited { .. }
@@ -247,125 +297,12 @@ impl Step<'_> {
     }
 
     fn sigkill(&self, pid: Pid, started: Instant, then: Then) -> Next {
-        let stage = Stage::Killed(self.now.at);
+        let stage = Stage::Killed(self.now());
         (State::Stopping { pid, started, stage, then }, vec![sigkill(pid)])
     }
 
-    fn spawned(&self, state: State, pid: Pid) -> Next {
-        match state {
-            State::Spawning { from, retries } => {
-                let awaits = match self.policy.ready {
-                    Some(_) => Awaits::Ready { up: false },
-                    None => Awaits::Time,
-                };
-                let to = State::Starting { pid, started: self.now.at, retries, awaits };
-                let tell = Action::Tell(Change { from, to, pid: Some(pid), end: None });
-                let after = Step { from: StateName::Starting, ..*self };
-                let (to, more) = after.tick(to);
-                (to, std::iter::once(tell).chain(more).collect())
-            }
-            // Nobody asked for this one: it must not live on beside what is wanted.
-            State::Stopped
-            | State::Starting { .. }
-            | State::Running { .. }
-            | State::Backoff { .. }
-            | State::Stopping { .. }
-            | State::Exited { .. }
-            | State::Fatal { .. } => (state, vec![sigkill(pid)]),
-        }
-    }
-
-    fn spawn_failed(&self, state: State) -> Next {
-        match state {
-            State::Spawning { from, retries } => {
-                let tell = Action::Tell(Change { from, to: state, pid: None, end: None });
-                let (to, more) = self.fail(retries, None, None);
-                (to, std::iter::once(tell).chain(more).collect())
-            }
-            State::Stopped
-            | State::Starting { .. }
-            | State::Running { .. }
-            | State::Backoff { .. }
-            | State::Stopping { .. }
-            | State::Exited { .. }
-            | State::Fatal { .. } => (state, vec![]),
-        }
-    }
-
-    fn ready(&self, state: State, which: Pid) -> Next {
-        match state {
-            State::Starting { pid, started, awaits: Awaits::Ready { .. }, .. } if pid == which => {
-                self.running(pid, started)
-            }
-            State::Stopped
-            | State::Spawning { .. }
-            | State::Starting { .. }
-            | State::Running { .. }
-            | State::Backoff { .. }
-            | State::Stopping { .. }
-            | State::Exited { .. }
-            | State::Fatal { .. } => (state, vec![]),
-        }
-    }
-
-    fn unhealthy(&self, state: State, which: Pid) -> Next {
-        match state {
-            State::Running { pid, started } if pid == which => {
-                let (to, asks) = self.ask(pid, started, Then::End);
-                (to, std::iter::once(Action::Unhealthy(pid)).chain(asks).collect())
-            }
-            State::Stopped
-            | State::Spawning { .. }
-            | State::Starting { .. }
-            | State::Running { .. }
-            | State::Backoff { .. }
-            | State::Stopping { .. }
-            | State::Exited { .. }
-            | State::Fatal { .. } => (state, vec![]),
-        }
-    }
-
-    fn ended(&self, state: State, ended: Pid, exit: Exit) -> Next {
-        match state {
-            State::Starting { pid, retries, .. } if pid == ended => {
-                self.fail(retries, Some(pid), Some((exit, false)))
-            }
-            State::Running { pid, started } if pid == ended => {
-                let expected = is_expected(self.policy, exit);
-                self.exited(pid, started, exit, expected)
-            }
-            State::Stopping { pid, started, then, .. } if pid == ended => {
-                self.gone(pid, started, exit, then)
-            }
-            State::Stopped
-            | State::Spawning { .. }
-            | State::Starting { .. }
-            | State::Running { .. }
-            | State::Backoff { .. }
-            | State::Stopping { .. }
-            | State::Exited { .. }
-            | State::Fatal { .. } => (state, vec![]),
-        }
-    }
-
-    /// An end from STOPPING.
-    fn gone(&self, pid: Pid, started: Instant, exit: Exit, then: Then) -> Next {
-        let tell = self.change(State::Stopped, Some(pid), Some((exit, true)));
-        match then {
-            Then::Stop => (State::Stopped, vec![tell]),
-            Then::Forget => (State::Stopped, vec![tell, Action::Forget]),
-            Then::Start => {
-                let after = Step { from: StateName::Stopped, ..*self };
-                let (to, more) = after.spawn(0, true);
-                (to, std::iter::once(tell).chain(more).collect())
-            }
-            Then::Fail { retries } => self.fail(retries, Some(pid), Some((exit, false))),
-            Then::End => self.exited(pid, started, exit, false),
-        }
-    }
-
-    fn tick(&self, state: State) -> Next {
-        if deadline(self.policy, state).is_none_or(|at| self.now.at < at) {
+    pub(super) fn tick(&self, state: State) -> Next {
+        if deadline(self.policy, state).is_none_or(|at| self.now() < at) {
             return (state, vec![]);
         }
         match state {
@@ -375,6 +312,7 @@ impl Step<'_> {
             State::Backoff { retries, .. } => self.spawn(retries, false),
             State::Stopping { pid, started, then, .. } => self.sigkill(pid, started, then),
             State::Stopped
+            | State::Waiting { .. }
             | State::Spawning { .. }
             | State::Running { .. }
             | State::Exited { .. }
@@ -382,93 +320,49 @@ impl Step<'_> {
         }
     }
 
-    /// What one that is STARTING waited for is due.
-    fn waited(&self, pid: Pid, started: Instant, retries: u32, awaits: Awaits) -> Next {
-        match (awaits, &self.policy.ready) {
-            (Awaits::Time, _) | (Awaits::Ready { .. }, None) => self.running(pid, started),
-            (Awaits::Ready { .. }, Some(ready)) if self.now.at >= started + ready.timeout => {
-                self.ask(pid, started, Then::Fail { retries })
-            }
-            (Awaits::Ready { .. }, Some(_)) => {
-                let awaits = Awaits::Ready { up: true };
-                (State::Starting { pid, started, retries, awaits }, vec![])
-            }
+    /// Towards a launch: at once, or when the gate is open.
+    pub(super) fn spawn(&self, retries: u32, asked: bool) -> Next {
+        if self.around.open {
+            let to = State::Spawning { from: self.from, retries, asked };
+            return (to, vec![Action::Spawn]);
         }
+        let to = State::Waiting { retries, asked };
+        let is_news = self.from != StateName::Waiting;
+        (to, is_news.then(|| self.tell(to)).into_iter().collect())
     }
 
-    fn running(&self, pid: Pid, started: Instant) -> Next {
-        let to = State::Running { pid, started };
-        (to, vec![self.tell_of(to, pid)])
-    }
-
-    /// An end from RUNNING.
-    fn exited(&self, pid: Pid, started: Instant, exit: Exit, expected: bool) -> Next {
-        let rest = State::Exited { expected };
-        let tell = self.change(rest, Some(pid), Some((exit, expected)));
-        let restart = match self.policy.autorestart {
-            Autorestart::Always => true,
-            Autorestart::Never => false,
-            Autorestart::Unexpected => !expected,
-        };
-        if !restart {
-            return (rest, vec![tell]);
+    /// Towards an end. What it depends on may yet need it on its own way there: a stop in order
+    /// waits for that, a restart does not.
+    pub(super) fn ask(&self, pid: Pid, started: Instant, then: Then) -> Next {
+        let in_order = matches!(then, Then::Stop | Then::Forget);
+        if in_order && !self.around.free {
+            let to = State::Stopping { pid, started, stage: Stage::Held, then };
+            let is_news = self.from != StateName::Stopping;
+            return (to, is_news.then(|| self.tell_of(to, pid)).into_iter().collect());
         }
-        let after = Step { from: StateName::Exited, ..*self };
-        let next_start = started + self.policy.backoff.initial;
-        let (to, more) = if self.now.at >= next_start {
-            after.spawn(0, false)
-        } else {
-            let to = State::Backoff { until: next_start, retries: 0 };
-            (to, vec![after.change(to, None, Some((exit, expected)))])
-        };
-        (to, std::iter::once(tell).chain(more).collect())
-    }
-
-    /// A failed start, the `retries`-th retry (0: the first try).
-    fn fail(&self, retries: u32, pid: Option<Pid>, end: Option<(Exit, bool)>) -> Next {
-        let to = if self.policy.startretries.is_some_and(|most| retries >= most) {
-            State::Fatal { retries }
-        } else {
-            let wait = delay(&self.policy.backoff, retries, self.now.dice);
-            State::Backoff { until: self.now.at + wait, retries: retries.saturating_add(1) }
-        };
-        (to, vec![self.change(to, pid, end)])
-    }
-
-    fn spawn(&self, retries: u32, asked: bool) -> Next {
-        (State::Spawning { from: self.from, retries }, vec![Action::Spawn { asked }])
-    }
-
-    fn ask(&self, pid: Pid, started: Instant, then: Then) -> Next {
-        let to = State::Stopping { pid, started, stage: Stage::Asked(self.now.at), then };
+        let to = State::Stopping { pid, started, stage: Stage::Asked(self.now()), then };
         let signal = self.policy.stopsignal.number();
         let group = self.policy.stopasgroup;
         (to, vec![self.tell_of(to, pid), Action::Signal { pid, signal, group }])
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.around.now.at
     }
 
     fn tell(&self, to: State) -> Action {
         self.change(to, None, None)
     }
 
-    fn tell_of(&self, to: State, pid: Pid) -> Action {
+    pub(super) fn tell_of(&self, to: State, pid: Pid) -> Action {
         self.change(to, Some(pid), None)
     }
 
-    fn change(&self, to: State, pid: Option<Pid>, end: Option<(Exit, bool)>) -> Action {
+    pub(super) fn change(&self, to: State, pid: Option<Pid>, end: Option<(Exit, bool)>) -> Action {
         Action::Tell(Change { from: self.from, to, pid, end })
     }
 }
 
-fn sigkill(pid: Pid) -> Action {
+pub(super) fn sigkill(pid: Pid) -> Action {
     Action::Signal { pid, signal: Signal::KILL.number(), group: true }
-}
-
-/// The delay before retry number `retries` + 1: grown, bounded, and spread by chance.
-fn delay(backoff: &Backoff, retries: u32, dice: f64) -> Duration {
-    if backoff.initial.is_zero() {
-        return Duration::ZERO;
-    }
-    let grown = backoff.initial.as_secs_f64() * backoff.factor.powf(f64::from(retries));
-    let bounded = grown.min(backoff.max.as_secs_f64());
-    Duration::try_from_secs_f64(bounded * (1.0 + backoff.jitter * dice)).unwrap_or(backoff.max)
 }

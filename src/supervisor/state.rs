@@ -24,12 +24,21 @@ pub struct Moment {
 pub enum State {
     /// Not up, not wanted.
     Stopped,
+    /// Wanted, and held back by what it depends on.
+    Waiting {
+        /// Failed starts before this one.
+        retries: u32,
+        /// Whether somebody asked for the start.
+        asked: bool,
+    },
     /// Waits to be launched; shown as STARTING.
     Spawning {
         /// What it was before.
         from: StateName,
         /// Failed starts before this one.
         retries: u32,
+        /// Whether somebody asked for the start.
+        asked: bool,
     },
     /// Launched, not yet up for `starttime` or not yet ready.
     Starting {
@@ -74,9 +83,18 @@ pub enum State {
     },
     /// Given up.
     Fatal {
-        /// After so many retries.
-        retries: u32,
+        /// What was enough.
+        after: Enough,
     },
+}
+
+/// Why a process is not tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enough {
+    /// So many retries, as `startretries` says.
+    Retries(u32),
+    /// As many restarts as `max_restarts` allows.
+    Restarts,
 }
 
 /// What makes a process that is STARTING RUNNING. It stands as it was configured at the launch:
@@ -95,6 +113,8 @@ pub enum Awaits {
 /// How far a stop has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
+    /// It gets the stop signal once what depends on it is gone.
+    Held,
     /// It got the stop signal, then.
     Asked(Instant),
     /// It got SIGKILL, the last time then.
@@ -108,6 +128,8 @@ pub enum Then {
     Stop,
     /// Another start.
     Start,
+    /// Another start, for which nobody asked: what it depends on was started anew.
+    Follow,
     /// A failed start: it was not ready in time.
     Fail {
         /// Failed starts before this one.
@@ -139,6 +161,10 @@ pub enum Event {
     Restart,
     /// A reload changed what its start depends on.
     Relaunch,
+    /// What it depends on was started anew, and `restart: with` asks for the same of it.
+    Follow,
+    /// What it waits for may have come about.
+    Look,
     /// A reload took it out of the configuration.
     Remove,
     /// A reload brought it back before it was gone; whether it is to be started again.
@@ -169,10 +195,7 @@ pub enum Event {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Action {
     /// Launch it when its turn comes.
-    Spawn {
-        /// Whether somebody asked for it: then its restarts count from 0.
-        asked: bool,
-    },
+    Spawn,
     /// Send a signal.
     Signal {
         /// To this process,
@@ -188,6 +211,19 @@ pub enum Action {
     Tell(Change),
     /// Its entry goes.
     Forget,
+}
+
+/// What a step needs to know besides the state of the process itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Around {
+    /// The time.
+    pub now: Moment,
+    /// Whether all that it depends on is as it asks: else it is not started.
+    pub open: bool,
+    /// Whether nothing that depends on it is on its way to an end: else its own stop waits.
+    pub free: bool,
+    /// Until when a start that nobody asks for is one too many.
+    pub spent: Option<Instant>,
 }
 
 /// A change of state.
@@ -208,6 +244,7 @@ impl State {
     pub fn name(self) -> StateName {
         match self {
             Self::Stopped => StateName::Stopped,
+            Self::Waiting { .. } => StateName::Waiting,
             Self::Spawning { .. } | Self::Starting { .. } => StateName::Starting,
             Self::Running { .. } => StateName::Running,
             Self::Backoff { .. } => StateName::Backoff,
@@ -217,6 +254,11 @@ impl State {
         }
     }
 
+    /// Whether it ended by itself, or could not be started, and nothing is to follow.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Exited { .. } | Self::Fatal { .. })
+    }
+
     /// The live process, and when it was launched.
     pub fn process(self) -> Option<(Pid, Instant)> {
         match self {
@@ -224,6 +266,7 @@ impl State {
             | Self::Running { pid, started }
             | Self::Stopping { pid, started, .. } => Some((pid, started)),
             Self::Stopped
+            | Self::Waiting { .. }
             | Self::Spawning { .. }
             | Self::Backoff { .. }
             | Self::Exited { .. }

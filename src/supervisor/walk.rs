@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::process::{deadline, on_event};
-use super::state::{Action, Awaits, Change, Event, Exit, Moment, Pid, Stage, State, Then};
+use super::state::{Action, Around, Awaits, Change, Event, Exit, Moment, Pid, Stage, State, Then};
 use super::{StateName, world::program};
 use crate::config::{Autorestart, Program, Ready, ReadyHow, Signal};
 
@@ -21,6 +21,12 @@ struct World {
     next_pid: Pid,
     spawn_wanted: bool,
     now: Moment,
+    /// Whether what it depends on is as it should be.
+    open: bool,
+    /// Whether nothing that depends on it is on its way to an end.
+    free: bool,
+    /// Whether a restart is one too many.
+    spent: bool,
     forgotten: bool,
 }
 
@@ -37,9 +43,16 @@ enum Happening {
     /// Said of one that is long gone.
     ReadyBefore,
     Waited(Duration),
+    /// The world around it changes, and it is told to look.
+    Opens,
+    Shuts,
+    Frees,
+    Holds,
+    /// Too many restarts, from now on.
+    Spent,
 }
 
-const HAPPENINGS: [Happening; 17] = [
+const HAPPENINGS: [Happening; 24] = [
     Happening::Asked(Event::Start),
     Happening::Asked(Event::Stop),
     Happening::Asked(Event::Restart),
@@ -48,6 +61,13 @@ const HAPPENINGS: [Happening; 17] = [
     Happening::Asked(Event::Keep { start: true }),
     Happening::Asked(Event::Keep { start: false }),
     Happening::Asked(Event::Kill),
+    Happening::Asked(Event::Follow),
+    Happening::Asked(Event::Look),
+    Happening::Opens,
+    Happening::Shuts,
+    Happening::Frees,
+    Happening::Holds,
+    Happening::Spent,
     Happening::Launched,
     Happening::LaunchFailed,
     Happening::Ended(Exit::Code(0)),
@@ -65,13 +85,44 @@ impl World {
         let at = Instant::now();
         let now = Moment { at, wall: SystemTime::UNIX_EPOCH, dice: 0.5 };
         let (state, live) = (State::Stopped, None);
-        Self { state, live, next_pid: 100, spawn_wanted: false, now, forgotten: false }
+        Self {
+            state,
+            live,
+            next_pid: 100,
+            spawn_wanted: false,
+            now,
+            open: true,
+            free: true,
+            spent: false,
+            forgotten: false,
+        }
+    }
+
+    fn around(&self) -> Around {
+        let Self { now, open, free, .. } = *self;
+        let spent = self.spent.then(|| now.at + Duration::from_secs(1_000_000));
+        Around { now, open, free, spent }
     }
 
     /// The event this is now, if it can happen at all.
     fn event(&mut self, happening: Happening) -> Option<Event> {
         match happening {
             Happening::Asked(event) => Some(event),
+            Happening::Opens => (!std::mem::replace(&mut self.open, true)).then_some(Event::Look),
+            // Nobody is told: what is up is up.
+            Happening::Shuts => {
+                self.open = false;
+                None
+            }
+            Happening::Frees => (!std::mem::replace(&mut self.free, true)).then_some(Event::Look),
+            Happening::Holds => {
+                self.free = false;
+                None
+            }
+            Happening::Spent => {
+                self.spent = true;
+                None
+            }
             Happening::Launched | Happening::LaunchFailed if !self.spawn_wanted => None,
             Happening::Launched => {
                 self.spawn_wanted = false;
@@ -97,7 +148,7 @@ impl World {
     /// One step, and all that must hold after it.
     fn step(&mut self, program: &Program, event: Event) {
         let before = self.state;
-        let (after, actions) = on_event(program, before, event, self.now);
+        let (after, actions) = on_event(program, before, event, self.around());
         self.state = after;
         // Until it is launched, nobody has been told of its start.
         let mut at = match before {
@@ -106,7 +157,8 @@ impl World {
         };
         for action in &actions {
             match action {
-                Action::Spawn { .. } => {
+                Action::Spawn => {
+                    assert!(self.open, "started before what it depends on");
                     assert_eq!(self.live, None, "a second copy");
                     assert!(matches!(after, State::Spawning { .. }), "a launch nobody waits for");
                     self.spawn_wanted = true;
@@ -128,7 +180,7 @@ impl World {
         assert_eq!(after.process().map(|(pid, _)| pid), self.live, "state and kernel agree");
         assert!(!matches!(after, State::Spawning { .. }) || self.spawn_wanted, "never launched");
         self.check_time(program, after);
-        check_wishes(program, before, event, after);
+        check_wishes(self, program, before, event, after);
     }
 
     fn check_told(&self, at: StateName, change: &Change) -> StateName {
@@ -142,24 +194,37 @@ impl World {
         let due = deadline(&program.policy, state);
         let waits = matches!(
             state,
-            State::Starting { .. } | State::Backoff { .. } | State::Stopping { .. }
+            State::Starting { .. }
+                | State::Backoff { .. }
+                | State::Stopping { stage: Stage::Asked(_) | Stage::Killed(_), .. }
         );
         assert_eq!(due.is_some(), waits, "{state:?}");
         if let Some(due) = due {
-            let (late, _) = on_event(program, state, Event::Tick, Moment { at: due, ..self.now });
+            let (late, _) = {
+                let mut then = *self;
+                then.now.at = due;
+                on_event(program, state, Event::Tick, then.around())
+            };
             assert_ne!(late, state, "a deadline that changes nothing comes for ever");
         }
     }
 }
 
 /// What somebody wishes is what happens.
-fn check_wishes(program: &Program, before: State, event: Event, after: State) {
+fn check_wishes(world: &World, program: &Program, before: State, event: Event, after: State) {
     match (event, after) {
         (
             Event::Stop | Event::Kill,
             State::Stopped | State::Stopping { then: Then::Stop | Then::Forget, .. },
         ) => {}
         (Event::Stop, _) => panic!("a stop was overtaken: {before:?} {after:?}"),
+        (Event::Look, _) if matches!(before, State::Waiting { .. }) => {
+            let waits = matches!(after, State::Waiting { .. });
+            assert_eq!(waits, !world.open, "it waits as long as it has to");
+        }
+        (Event::Look, State::Stopping { stage, .. }) => {
+            assert!(stage != Stage::Held || !world.free, "held for nothing");
+        }
         (Event::Kill, State::Stopping { stage: Stage::Killed(_), .. }) => {}
         (Event::Kill, _) => panic!("{before:?} outlived its kill: {after:?}"),
         (
@@ -168,7 +233,10 @@ fn check_wishes(program: &Program, before: State, event: Event, after: State) {
         ) => {
             panic!("a start was lost: {before:?} {after:?}")
         }
-        (Event::Ended(..), State::Spawning { .. } | State::Backoff { .. }) => {
+        (
+            Event::Ended(..),
+            State::Spawning { .. } | State::Waiting { .. } | State::Backoff { .. },
+        ) => {
             let stopping =
                 matches!(before, State::Stopping { then: Then::Stop | Then::Forget, .. });
             assert!(!stopping, "a restart overtook a stop");
@@ -199,11 +267,14 @@ fn walk(program: &Program, world: World, depth: usize, steps: &mut u64) {
     }
     for happening in HAPPENINGS {
         let mut next = world;
+        let known = (next.open, next.free, next.spent);
         if let Some(event) = next.event(happening) {
             next.step(program, event);
             *steps += 1;
-            walk(program, next, depth - 1, steps);
+        } else if known == (next.open, next.free, next.spent) {
+            continue;
         }
+        walk(program, next, depth - 1, steps);
     }
 }
 
@@ -302,7 +373,7 @@ fn a_stop_never_takes_longer_than_stoptime_and_kill_again_goes_on() {
         let due = deadline(&program.policy, world.state).unwrap();
         assert_eq!((due - asked).as_secs(), expected);
         world.now.at = due;
-        let (_, actions) = on_event(&program, world.state, Event::Tick, world.now);
+        let (_, actions) = on_event(&program, world.state, Event::Tick, world.around());
         assert!(actions.iter().any(|a| matches!(a, Action::Signal { group: true, .. })));
         world.step(&program, Event::Tick);
     }
