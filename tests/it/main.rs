@@ -20,6 +20,7 @@ mod identity;
 mod launch;
 mod life;
 mod logger;
+mod order;
 mod output;
 mod prompt;
 mod real;
