@@ -22,7 +22,7 @@ impl Daemon {
     pub(super) fn told(&mut self, id: Id, change: &Change) {
         let Some(process) = self.supervisor.get(id) else { return };
         // Others may wait for it, and in vain from now on.
-        let ends_hope = change.to.is_over() || change.to == State::Stopped;
+        let ends_hope = process.is_hopeless();
         for client in &mut self.clients {
             let Task::Wait(waiting) = &client.task else { continue };
             let mut verdicts = Vec::new();

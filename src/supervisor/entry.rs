@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::limit::Restarts;
-use super::order::Share;
+use super::order::{self, Share};
 use super::past::Past;
 use super::state::{Change, Exit, Moment, Pid, State, Then};
 use crate::config::Program;
@@ -103,6 +103,11 @@ impl Process {
         {
             self.failure = Some(Failure::NotReady(ready.timeout, self.note.clone()));
         }
+    }
+
+    /// Whether it is no use to wait until it is up: it is at rest, or fails without end.
+    pub fn is_hopeless(&self) -> bool {
+        order::is_hopeless(self)
     }
 
     /// Whether it goes for good once it is gone.

@@ -298,7 +298,7 @@ impl Supervisor {
 
     /// One event for one process: its step, and the upkeep of the maps.
     pub fn event(&mut self, id: Id, event: Event, now: Moment) {
-        let Some(around) = self.around(id, now) else { return };
+        let Some(around) = self.around(id, event, now) else { return };
         let Some(process) = self.slots.get_mut(id.0).and_then(Option::as_mut) else { return };
         let before = process.state;
         let (after, actions) = on_event(&process.program, before, event, around);
@@ -332,13 +332,19 @@ impl Supervisor {
     }
 
     /// What a step of this process needs to know.
-    fn around(&self, id: Id, now: Moment) -> Option<Around> {
+    fn around(&self, id: Id, event: Event, now: Moment) -> Option<Around> {
+        /// The golden ratio's fraction: its multiples lie apart.
+        const APART: f64 = 0.618_033_988_749_894_9;
         let process = self.get(id)?;
         let policy = &process.program.policy;
+        // What fails in one turn, for one reason, is not to be tried again in one turn.
+        #[allow(clippy::cast_precision_loss)] // any number will do
+        let dice = (now.dice + id.0 as f64 * APART).fract();
+        let asks_to_go = matches!(event, Event::Stop | Event::Remove | Event::Look);
         Some(Around {
-            now,
+            now: Moment { dice, ..now },
             open: self.order.is_open(policy),
-            free: self.order.is_free(&process.program.name),
+            free: !asks_to_go || self.order.is_free(&process.program.name),
             spent: process.restarted.spent(policy.max_restarts.as_ref(), now.at),
         })
     }

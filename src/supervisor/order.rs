@@ -46,6 +46,8 @@ struct Standing {
     ready: u32,
     completed: u32,
     stopping: u32,
+    /// Those of which nothing comes unless somebody does something.
+    resting: u32,
     /// Those in WAITING.
     waiting: BTreeSet<Id>,
     /// Those that are to stop when nothing needs them any more.
@@ -63,6 +65,7 @@ pub(super) struct Share {
     ready: bool,
     completed: bool,
     stopping: bool,
+    resting: bool,
     waiting: bool,
     held: bool,
     busy: bool,
@@ -95,6 +98,7 @@ impl Share {
             ready: matches!(state, State::Running { .. }),
             completed: matches!(state, State::Exited { expected: true }),
             stopping: matches!(state, State::Stopping { .. }),
+            resting: !leaving && is_at_rest(process),
             waiting: matches!(state, State::Waiting { .. }),
             held: matches!(state, State::Stopping { stage: Stage::Held, .. }),
             busy: !state.is_over() && (!idle || process.ever),
@@ -122,6 +126,7 @@ impl Standing {
         change(&mut self.ready, old.ready, new.ready);
         change(&mut self.completed, old.completed, new.completed);
         change(&mut self.stopping, old.stopping, new.stopping);
+        change(&mut self.resting, old.resting, new.resting);
         for (set, is_in) in [(&mut self.waiting, new.waiting), (&mut self.held, new.held)] {
             if is_in {
                 set.insert(id);
@@ -186,6 +191,16 @@ impl Order {
             let other = self.programs.entry(name.clone()).or_default();
             other.needed_by.insert(program.clone(), *need);
         }
+    }
+
+    /// How many of a program's processes are at rest.
+    fn resting(&self, program: &str) -> u32 {
+        self.programs.get(program).map_or(0, |standing| standing.resting)
+    }
+
+    /// Whether one of a program's processes is up, or is to be.
+    fn is_active(&self, program: &str) -> bool {
+        self.programs.get(program).is_some_and(|standing| standing.resting < standing.members)
     }
 
     /// Whether something was started, and all that ever was is over.
@@ -259,6 +274,13 @@ fn fulfils(process: &Process, on: Condition) -> bool {
 fn is_at_rest(process: &Process) -> bool {
     process.state.is_over()
         || matches!(process.state, State::Stopped | State::Stopping { then: Then::Stop, .. })
+}
+
+/// Whether it is no use to wait for it: it is at rest, or fails again and again.
+pub(super) fn is_hopeless(process: &Process) -> bool {
+    let endless = process.program.policy.startretries.is_none();
+    let fails = matches!(process.state, State::Backoff { retries, .. } if retries > 0);
+    is_at_rest(process) || (endless && fails)
 }
 
 impl Supervisor {
@@ -376,7 +398,8 @@ impl Supervisor {
             let lacks = asked.is_some_and(|on| on.iter().any(|on| !fulfils(process, *on)));
             lacks && is_at_rest(process) && !process.is_leaving()
         };
-        let all = programs.iter().filter(|name| *name != root).flat_map(|name| self.ids_of(name));
+        let rest = |name: &&Rc<str>| *name != root && self.order.resting(name) > 0;
+        let all = programs.iter().filter(rest).flat_map(|name| self.ids_of(name));
         all.filter(|id| self.get(*id).is_some_and(lacks)).collect()
     }
 
@@ -389,7 +412,8 @@ impl Supervisor {
         }
         let root = &process.program.name;
         let programs = self.order.dependents_first(std::iter::once(root.clone()));
-        let others = programs.iter().filter(|name| *name != root);
+        let active = |name: &&Rc<str>| *name != root && self.order.is_active(name);
+        let others = programs.iter().filter(active);
         let others = others.flat_map(|name| self.ids_of(name));
         others.filter(|id| self.get(*id).is_some_and(|p| !is_at_rest(p))).collect()
     }
@@ -401,7 +425,9 @@ impl Supervisor {
         let unmet = unmet.filter_map(|(name, need)| {
             let (program, _) = self.order.programs.get_key_value(name)?;
             let lacking = || self.of_program(name).filter(|p| !fulfils(p, need.on));
-            let process = lacking().find(|p| is_at_rest(p)).or_else(|| lacking().next());
+            let rests = self.order.resting(name) > 0;
+            let at_rest = rests.then(|| lacking().find(|p| is_at_rest(p))).flatten();
+            let process = at_rest.or_else(|| lacking().next());
             Some(Unmet { program, on: need.on, process })
         });
         unmet.collect()
@@ -419,7 +445,7 @@ impl Supervisor {
         let unmet = programs.iter().filter(|name| waits(name));
         let unmet = unmet.filter_map(|name| self.of_program(name).next());
         let mut unmet = unmet.flat_map(|process| self.unmet(&process.program));
-        unmet.find(|unmet| unmet.process.is_some_and(is_at_rest))
+        unmet.find(|unmet| unmet.process.is_some_and(is_hopeless))
     }
 
     /// Those on their way to an end that a process of this program lets go first.

@@ -135,6 +135,20 @@ fn one_that_is_given_up_leaves_its_dependents_waiting_and_they_go_on_when_it_is_
 }
 
 #[test]
+fn one_that_is_tried_without_end_is_no_hope_either() {
+    let mut programs = chain();
+    programs[1].policy.startretries = None;
+    let mut world = World::new(vec![]);
+    world.broken.insert("db");
+    world.reload(programs);
+    assert_eq!(world.blames("app"), ["db BACKOFF"]);
+    assert!(world.is_stuck("web:0"));
+    world.broken.clear();
+    world.wait(1);
+    assert!(!world.is_stuck("web:0"), "it is being tried");
+}
+
+#[test]
 fn what_is_up_is_not_touched_when_what_it_needs_goes_down() {
     let mut world = World::new(chain());
     world.wait(5);
@@ -360,6 +374,22 @@ fn too_many_restarts_within_a_time_are_fatal() {
     assert_eq!(world.state("web"), StateName::Starting, "two a minute are fine");
     dies(&mut world);
     assert_eq!(world.state("web"), StateName::Fatal);
+}
+
+#[test]
+fn what_fails_at_once_is_not_tried_again_at_once() {
+    let mut web = program("web", 100);
+    web.policy.backoff.jitter = 1.0;
+    let mut world = World::new(vec![]);
+    let names: Vec<String> = (0..100).map(|index| format!("web:{index}")).collect();
+    world.broken.extend(names.iter().map(|name| &*name.clone().leak()));
+    world.reload(vec![web]);
+    let until = |id| match world.supervisor.get(id).unwrap().state {
+        State::Backoff { until, .. } => (until - world.now.at).as_millis() / 100,
+        other => panic!("{other:?}"),
+    };
+    let tenths: BTreeSet<u128> = world.supervisor.ids().map(until).collect();
+    assert_eq!(tenths, (10..20).collect(), "they fill the time evenly");
 }
 
 #[test]
