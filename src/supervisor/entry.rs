@@ -4,7 +4,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::limit::Restarts;
-use super::order::{self, Share};
+use super::neighbours;
+use super::order::Share;
 use super::past::Past;
 use super::state::{Change, Exit, Moment, Pid, State, Then};
 use crate::config::Program;
@@ -107,7 +108,7 @@ impl Process {
 
     /// Whether it is no use to wait until it is up: it is at rest, or fails without end.
     pub fn is_hopeless(&self) -> bool {
-        order::is_hopeless(self)
+        neighbours::is_hopeless(self)
     }
 
     /// Whether it goes for good once it is gone.

@@ -13,6 +13,7 @@
 mod ends;
 mod entry;
 mod limit;
+mod neighbours;
 mod order;
 mod past;
 mod process;
@@ -32,7 +33,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 pub use entry::{Failure, Process};
-pub use order::Unmet;
+pub use neighbours::Unmet;
 pub use past::{Past, PastEnd};
 pub use reload::Plan;
 pub use rolling::Rolled;

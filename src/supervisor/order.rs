@@ -1,26 +1,15 @@
-//! Who waits for whom: the programs as a graph, and what each change of a process means for
-//! others.
+//! Who needs whom: the programs as a graph, and how far the processes of each have got.
 //!
 //! Of each program it is counted how many of its processes have got how far, so that a condition
-//! on all of them is two numbers compared. A change looks at the programs beside its own in the
-//! graph, and only where it tips the balance:
-//!
-//! * A condition has come true: those that wait for it look again ([`Event::Look`]), and those
-//!   that are up and want to be restarted with it are.
-//! * The last process of a program that was on its way to an end is gone: what that program
-//!   depends on, and is to stop itself, looks again.
-//!
-//! Starts are gated and stops are held; nothing else. So no state here can be stale: the gate is
-//! looked at whenever a start is due, and a process that is up is not touched when what it
-//! depends on goes away. The configuration has no circles, and an end that was begun comes
-//! ([`super::process`]), so nothing is held for ever.
+//! on all of them is two numbers compared. What a change of one means for those beside it stands
+//! in [`super::neighbours`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::{Awaits, Event, Id, Moment, Process, Stage, State, Supervisor, Then};
-use crate::config::{Condition, Dependency, Policy, Program};
+use super::{Awaits, Id, Process, Stage, State, Then};
+use crate::config::{Condition, Dependency, Policy};
 
 /// What programs need, by name.
 type Needs = BTreeMap<Rc<str>, Dependency>;
@@ -72,19 +61,17 @@ pub(super) struct Share {
     over: bool,
 }
 
-/// A condition that is not met, and who is to blame.
+/// What a change of one process has tipped in its program.
 #[derive(Debug)]
-pub struct Unmet<'a> {
-    /// The program that is waited for.
-    pub program: &'a Rc<str>,
-    /// What is waited for.
-    pub on: Condition,
-    /// The first process of it that is not so; one that nothing will come of, if there is one.
-    pub process: Option<&'a Process>,
+pub(super) struct Tipped {
+    /// Conditions that have come true.
+    pub(super) came: Vec<Condition>,
+    /// The last that was on its way to an end is gone.
+    pub(super) calm: bool,
 }
 
 impl Share {
-    fn of(process: &Process) -> Self {
+    pub(super) fn of(process: &Process) -> Self {
         let state = process.state;
         let leaving = process.is_leaving();
         let is_up = matches!(
@@ -103,6 +90,15 @@ impl Share {
             held: matches!(state, State::Stopping { stage: Stage::Held, .. }),
             busy: !state.is_over() && (!idle || process.ever),
             over: state.is_over(),
+        }
+    }
+
+    /// Whether it is as a condition asks.
+    pub(super) fn fulfils(self, on: Condition) -> bool {
+        match on {
+            Condition::Started => self.started,
+            Condition::Ready => self.ready,
+            Condition::Completed => self.completed,
         }
     }
 }
@@ -138,16 +134,73 @@ impl Standing {
 
     /// A condition of `completed` wants nothing of it that is up.
     fn held_by(&self) -> impl Iterator<Item = &Rc<str>> {
-        needs_it_up(&self.needed_by)
+        let up = self.needed_by.iter().filter(|(_, need)| need.on != Condition::Completed);
+        up.map(|(name, _)| name)
     }
 }
 
-fn needs_it_up(needs: &Needs) -> impl Iterator<Item = &Rc<str>> {
-    needs.iter().filter(|(_, need)| need.on != Condition::Completed).map(|(name, _)| name)
-}
-
 impl Order {
-    fn meets(&self, name: &str, on: Condition) -> bool {
+    /// A process of a program counts for something else.
+    pub(super) fn count(&mut self, id: Id, program: &Rc<str>, old: Share, new: Share) -> Tipped {
+        self.busy = (self.busy + usize::from(new.busy)).saturating_sub(usize::from(old.busy));
+        self.over = (self.over + usize::from(new.over)).saturating_sub(usize::from(old.over));
+        let standing = self.programs.entry(program.clone()).or_default();
+        let conditions = [Condition::Started, Condition::Ready, Condition::Completed];
+        let before = conditions.map(|on| standing.meets(on));
+        let was_calm = standing.stopping == 0;
+        standing.count(id, old, new);
+        let came = conditions.into_iter().zip(before);
+        let came = came.filter(|(on, met)| !met && standing.meets(*on)).map(|(on, _)| on).collect();
+        Tipped { came, calm: !was_calm && standing.stopping == 0 }
+    }
+
+    /// The processes of a program in WAITING.
+    pub(super) fn waiting(&self, program: &str) -> Vec<Id> {
+        self.programs.get(program).map(|s| s.waiting.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// The processes of a program whose stop is held.
+    pub(super) fn held(&self, program: &str) -> Vec<Id> {
+        self.programs.get(program).map(|s| s.held.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// The programs that have any of those.
+    pub(super) fn holding(&self) -> Vec<Rc<str>> {
+        let holding = self.programs.iter().filter(|(_, standing)| !standing.held.is_empty());
+        holding.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// What a program needs.
+    pub(super) fn needs(&self, program: &str) -> Vec<(Rc<str>, Dependency)> {
+        let standing = self.programs.get(program);
+        let needs = standing.into_iter().flat_map(|standing| &standing.needs);
+        needs.map(|(name, need)| (name.clone(), *need)).collect()
+    }
+
+    /// What needs a program.
+    pub(super) fn needed_by(&self, program: &str) -> Vec<(Rc<str>, Dependency)> {
+        let standing = self.programs.get(program);
+        let needs = standing.into_iter().flat_map(|standing| &standing.needed_by);
+        needs.map(|(name, need)| (name.clone(), *need)).collect()
+    }
+
+    /// What a program's stop waits for, where it is on its way to an end.
+    pub(super) fn held_by(&self, program: &str) -> impl Iterator<Item = &Rc<str>> {
+        self.programs.get(program).into_iter().flat_map(Standing::held_by)
+    }
+
+    /// When the latest process of a program was launched.
+    pub(super) fn launched_at(&self, program: &str) -> Option<Instant> {
+        self.programs.get(program)?.launched
+    }
+
+    /// The name of a program, shared.
+    pub(super) fn name(&self, program: &str) -> Option<&Rc<str>> {
+        self.programs.get_key_value(program).map(|(name, _)| name)
+    }
+
+    /// Whether all processes of a program are as a condition asks.
+    pub(super) fn meets(&self, name: &str, on: Condition) -> bool {
         self.programs.get(name).is_some_and(|standing| standing.meets(on))
     }
 
@@ -171,7 +224,7 @@ impl Order {
     }
 
     /// A program has gone, and with it what it needed.
-    fn drop_program(&mut self, program: &Rc<str>) {
+    pub(super) fn drop_program(&mut self, program: &Rc<str>) {
         self.set_needs(program, &Needs::new());
         if self.programs.get(program).is_some_and(|standing| standing.needed_by.is_empty()) {
             self.programs.remove(program);
@@ -194,12 +247,12 @@ impl Order {
     }
 
     /// How many of a program's processes are at rest.
-    fn resting(&self, program: &str) -> u32 {
+    pub(super) fn resting(&self, program: &str) -> u32 {
         self.programs.get(program).map_or(0, |standing| standing.resting)
     }
 
     /// Whether one of a program's processes is up, or is to be.
-    fn is_active(&self, program: &str) -> bool {
+    pub(super) fn is_active(&self, program: &str) -> bool {
         self.programs.get(program).is_some_and(|standing| standing.resting < standing.members)
     }
 
@@ -223,7 +276,7 @@ impl Order {
     }
 
     /// This program and all that it waits for, each after what it waits for itself.
-    fn needs_first(&self, root: &Rc<str>) -> Vec<Rc<str>> {
+    pub(super) fn needs_first(&self, root: &Rc<str>) -> Vec<Rc<str>> {
         farthest_first(std::iter::once(root.clone()), |name| {
             let standing =
                 self.programs.get(name).filter(|s| *name == *root || s.started < s.members);
@@ -260,199 +313,8 @@ fn farthest_first(
     order
 }
 
-/// Whether a process is as a condition asks.
-fn fulfils(process: &Process, on: Condition) -> bool {
-    let share = Share::of(process);
-    match on {
-        Condition::Started => share.started,
-        Condition::Ready => share.ready,
-        Condition::Completed => share.completed,
-    }
-}
-
 /// Whether nothing will come of it unless somebody does something.
-fn is_at_rest(process: &Process) -> bool {
+pub(super) fn is_at_rest(process: &Process) -> bool {
     process.state.is_over()
         || matches!(process.state, State::Stopped | State::Stopping { then: Then::Stop, .. })
-}
-
-/// Whether it is no use to wait for it: it is at rest, or fails again and again.
-pub(super) fn is_hopeless(process: &Process) -> bool {
-    let endless = process.program.policy.startretries.is_none();
-    let fails = matches!(process.state, State::Backoff { retries, .. } if retries > 0);
-    is_at_rest(process) || (endless && fails)
-}
-
-impl Supervisor {
-    /// A process may have changed: what that means for others.
-    pub(super) fn settle(&mut self, id: Id, now: Moment) {
-        let Some(process) = self.get(id) else { return };
-        let (program, index) = (process.program.name.clone(), process.index);
-        let is_known = self.names.get(&(program.clone(), index)) == Some(&id);
-        let new = if is_known { Share::of(process) } else { Share::default() };
-        let Some(process) = self.slot(id) else { return };
-        let old = std::mem::replace(&mut process.share, new);
-        if old == new {
-            return;
-        }
-        let order = &mut self.order;
-        order.busy = (order.busy + usize::from(new.busy)).saturating_sub(usize::from(old.busy));
-        order.over = (order.over + usize::from(new.over)).saturating_sub(usize::from(old.over));
-        let standing = order.programs.entry(program.clone()).or_default();
-        let conditions = [Condition::Started, Condition::Ready, Condition::Completed];
-        let before = conditions.map(|on| standing.meets(on));
-        let was_calm = standing.stopping == 0;
-        standing.count(id, old, new);
-        let came = conditions.into_iter().zip(before);
-        let came: Vec<Condition> =
-            came.filter(|(on, met)| !met && standing.meets(*on)).map(|(on, _)| on).collect();
-        if !was_calm && standing.stopping == 0 {
-            self.release_needs(&program, now);
-        }
-        if !came.is_empty() {
-            self.wake(&program, &came, now);
-        }
-        if !is_known && self.ids_of(&program).next().is_none() {
-            self.order.drop_program(&program);
-        }
-    }
-
-    /// Conditions on this program have come true.
-    fn wake(&mut self, program: &Rc<str>, came: &[Condition], now: Moment) {
-        let Some(standing) = self.order.programs.get(program) else { return };
-        let launched = standing.launched;
-        let needed_by: Vec<(Rc<str>, Dependency)> =
-            standing.needed_by.iter().map(|(name, need)| (name.clone(), *need)).collect();
-        for (name, need) in needed_by.into_iter().filter(|(_, need)| came.contains(&need.on)) {
-            self.look_at_waiting(&name, now);
-            if need.restart_with && !self.is_shutting_down() {
-                let is_older = |process: &Process| {
-                    let up = process.state.process();
-                    up.zip(launched).is_some_and(|((_, started), launched)| started < launched)
-                };
-                let all: Vec<Id> = self.ids_of(&name).collect();
-                let older = all.into_iter().filter(|id| self.get(*id).is_some_and(is_older));
-                for id in older.collect::<Vec<_>>() {
-                    self.event(id, Event::Follow, now);
-                }
-            }
-        }
-    }
-
-    /// Those of a program that are WAITING look whether they still have to.
-    pub(super) fn look_at_waiting(&mut self, program: &Rc<str>, now: Moment) {
-        let Some(standing) = self.order.programs.get(program) else { return };
-        for id in standing.waiting.iter().copied().collect::<Vec<_>>() {
-            self.event(id, Event::Look, now);
-        }
-    }
-
-    /// Nothing of this program is on its way to an end any more: what it needs may go.
-    pub(super) fn release_needs(&mut self, program: &Rc<str>, now: Moment) {
-        let Some(standing) = self.order.programs.get(program) else { return };
-        let needs: Vec<Rc<str>> = standing.needs.keys().cloned().collect();
-        needs.iter().for_each(|name| self.release(name, now));
-    }
-
-    /// Those of a program whose stop is held look whether it still has to be.
-    fn release(&mut self, program: &Rc<str>, now: Moment) {
-        if !self.order.is_free(program) {
-            return;
-        }
-        let Some(standing) = self.order.programs.get(program) else { return };
-        for id in standing.held.iter().copied().collect::<Vec<_>>() {
-            self.event(id, Event::Look, now);
-        }
-    }
-
-    /// Edges may have gone: whatever stop is held looks whether it still has to be.
-    pub(super) fn release_all(&mut self, now: Moment) {
-        let holding = self.order.programs.iter().filter(|(_, standing)| !standing.held.is_empty());
-        let holding: Vec<Rc<str>> = holding.map(|(name, _)| name.clone()).collect();
-        holding.iter().for_each(|name| self.release(name, now));
-    }
-
-    /// All processes, those that depend on others before them.
-    pub(super) fn all_dependents_first(&self) -> Vec<Id> {
-        let programs: BTreeSet<Rc<str>> = self.names.keys().map(|(name, _)| name.clone()).collect();
-        let programs = self.order.dependents_first(programs.into_iter());
-        programs.iter().flat_map(|name| self.ids_of(name)).collect()
-    }
-
-    /// What has to be started for a process to start, in that order: all that it waits for and
-    /// that does not come by itself.
-    pub fn starts_with(&self, id: Id) -> Vec<Id> {
-        let Some(process) = self.get(id) else { return Vec::new() };
-        let root = &process.program.name;
-        let mut wanted: HashMap<Rc<str>, Vec<Condition>> = HashMap::new();
-        let programs = self.order.needs_first(root);
-        for name in &programs {
-            for (other, need) in self.order.programs.get(name).iter().flat_map(|s| &s.needs) {
-                if !self.order.meets(other, need.on) {
-                    wanted.entry(other.clone()).or_default().push(need.on);
-                }
-            }
-        }
-        let lacks = |process: &Process| {
-            let asked = wanted.get(&process.program.name);
-            let lacks = asked.is_some_and(|on| on.iter().any(|on| !fulfils(process, *on)));
-            lacks && is_at_rest(process) && !process.is_leaving()
-        };
-        let rest = |name: &&Rc<str>| *name != root && self.order.resting(name) > 0;
-        let all = programs.iter().filter(rest).flat_map(|name| self.ids_of(name));
-        all.filter(|id| self.get(*id).is_some_and(lacks)).collect()
-    }
-
-    /// What has to be stopped for a process to stop, in that order: all that needs it, and that
-    /// is up or is to be.
-    pub fn stops_with(&self, id: Id) -> Vec<Id> {
-        let Some(process) = self.get(id) else { return Vec::new() };
-        if is_at_rest(process) && !process.state.is_over() {
-            return Vec::new();
-        }
-        let root = &process.program.name;
-        let programs = self.order.dependents_first(std::iter::once(root.clone()));
-        let active = |name: &&Rc<str>| *name != root && self.order.is_active(name);
-        let others = programs.iter().filter(active);
-        let others = others.flat_map(|name| self.ids_of(name));
-        others.filter(|id| self.get(*id).is_some_and(|p| !is_at_rest(p))).collect()
-    }
-
-    /// What a program waits for.
-    pub fn unmet(&self, program: &Program) -> Vec<Unmet<'_>> {
-        let unmet = program.policy.depends_on.iter();
-        let unmet = unmet.filter(|(name, need)| !self.order.meets(name, need.on));
-        let unmet = unmet.filter_map(|(name, need)| {
-            let (program, _) = self.order.programs.get_key_value(name)?;
-            let lacking = || self.of_program(name).filter(|p| !fulfils(p, need.on));
-            let rests = self.order.resting(name) > 0;
-            let at_rest = rests.then(|| lacking().find(|p| is_at_rest(p))).flatten();
-            let process = at_rest.or_else(|| lacking().next());
-            Some(Unmet { program, on: need.on, process })
-        });
-        unmet.collect()
-    }
-
-    /// What a program waits for in vain, directly or not, unless somebody does something.
-    pub fn stuck_at(&self, program: &Program) -> Option<Unmet<'_>> {
-        let mut programs = self.order.needs_first(&program.name);
-        // The nearest first.
-        programs.reverse();
-        let waits = |name: &Rc<str>| {
-            *name == program.name
-                || self.order.programs.get(name).is_some_and(|s| !s.waiting.is_empty())
-        };
-        let unmet = programs.iter().filter(|name| waits(name));
-        let unmet = unmet.filter_map(|name| self.of_program(name).next());
-        let mut unmet = unmet.flat_map(|process| self.unmet(&process.program));
-        unmet.find(|unmet| unmet.process.is_some_and(is_hopeless))
-    }
-
-    /// Those on their way to an end that a process of this program lets go first.
-    pub fn lets_go_first(&self, program: &Program) -> Vec<&Process> {
-        let standing = self.order.programs.get(&program.name);
-        let names = standing.into_iter().flat_map(Standing::held_by);
-        let all = names.flat_map(|name| self.of_program(name));
-        all.filter(|process| matches!(process.state, State::Stopping { .. })).collect()
-    }
 }
