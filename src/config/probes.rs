@@ -194,6 +194,11 @@ fn descriptor(text: &str) -> Result<i32, String> {
 
 /// An address that is connected to.
 fn probed(text: &str) -> Result<SocketAddr, String> {
+    if text.contains("${") {
+        return Err("is one address for all processes: for one of its own ask by `exec`, where \
+                    ${...} is expanded"
+            .to_owned());
+    }
     match values::address(text, "127.0.0.1:8080", INSTEAD)? {
         address if address.port() == 0 => Err("must have a port, 1 to 65535, not 0".to_owned()),
         address => Ok(address),

@@ -7,7 +7,9 @@ use super::wait::Verdict;
 use super::{Daemon, words};
 use crate::config::{Condition, ExitWhen, Level, Program};
 use crate::protocol::{Reply, ResultRow, Wait};
-use crate::supervisor::{Exit, Failure, Id, Process, Rolled, State, StateName, Supervisor, Unmet};
+use crate::supervisor::{
+    Event, Exit, Failure, Id, Process, Rolled, State, StateName, Supervisor, Unmet,
+};
 
 /// Of a list for people, so many are named.
 const ENOUGH: usize = 3;
@@ -72,7 +74,8 @@ impl Daemon {
     pub(super) fn others(&self, id: Id, goal: Goal, asked: &[Id]) -> (Vec<Id>, Option<String>) {
         let Some(process) = self.supervisor.get(id) else { return (Vec::new(), None) };
         let mut others = match goal {
-            Goal::Start | Goal::Restart => self.supervisor.starts_with(id),
+            Goal::Start => self.supervisor.starts_with(id, Event::Start),
+            Goal::Restart => self.supervisor.starts_with(id, Event::Restart),
             Goal::Stop => self.supervisor.stops_with(id),
             Goal::Roll(_) => Vec::new(),
         };

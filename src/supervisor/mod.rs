@@ -237,7 +237,7 @@ impl Supervisor {
         }
         let (others, what) = match event {
             Event::Stop => (self.stops_with(id), Event::Stop),
-            _ if starts => (self.starts_with(id), Event::Start),
+            _ if starts => (self.starts_with(id, event), Event::Start),
             _ => (Vec::new(), event),
         };
         others.into_iter().for_each(|other| self.event(other, what, now));

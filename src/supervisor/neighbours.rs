@@ -123,10 +123,14 @@ impl Supervisor {
         programs.iter().flat_map(|name| self.ids_of(name)).collect()
     }
 
-    /// What has to be started for a process to start, in that order: all that it waits for and
+    /// What has to be started for this start or restart, in that order: all that it waits for and
     /// that does not come by itself.
-    pub fn starts_with(&self, id: Id) -> Vec<Id> {
+    pub fn starts_with(&self, id: Id, event: Event) -> Vec<Id> {
         let Some(process) = self.get(id) else { return Vec::new() };
+        let is_up = matches!(process.state, State::Starting { .. } | State::Running { .. });
+        if is_up && event == Event::Start {
+            return Vec::new();
+        }
         let root = &process.program.name;
         let mut wanted: HashMap<Rc<str>, Vec<Condition>> = HashMap::new();
         let programs = self.order.needs_first(root);

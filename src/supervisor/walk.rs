@@ -213,6 +213,11 @@ impl World {
 /// What somebody wishes is what happens.
 fn check_wishes(world: &World, program: &Program, before: State, event: Event, after: State) {
     match (event, after) {
+        (Event::Stop, State::Stopping { stage: Stage::Asked(_), .. })
+            if matches!(before, State::Starting { .. } | State::Running { .. }) =>
+        {
+            assert!(world.free, "stopped before what depends on it");
+        }
         (
             Event::Stop | Event::Kill,
             State::Stopped | State::Stopping { then: Then::Stop | Then::Forget, .. },

@@ -159,6 +159,11 @@ fn what_cannot_be_asked_is_told() {
             "ready.tcp: the daemon resolves no names: write the address of db, or localhost, or \
              ask it by `exec`",
         ),
+        (
+            "health: {http: 'http://127.0.0.1:800${index}/'}",
+            "health.http: is one address for all processes: for one of its own ask by `exec`, \
+             where ${...} is expanded",
+        ),
         ("ready: {tcp: '127.0.0.1:0'}", "ready.tcp: must have a port, 1 to 65535, not 0"),
         ("ready: {exec: ''}", "ready.exec: must not be empty"),
         ("health: {}", "health: does not say how: it needs one of exec, tcp, http"),

@@ -191,6 +191,17 @@ fn a_start_starts_what_it_needs_and_what_that_needs() {
 }
 
 #[test]
+fn a_start_of_what_is_up_starts_nothing_else() {
+    let mut world = World::new(chain());
+    world.wait(5);
+    world.ends("db", Exit::Code(0));
+    world.ask("app", Event::Start);
+    assert_eq!(world.state("db"), StateName::Exited);
+    world.ask("app", Event::Restart);
+    assert_eq!(world.states()[..2], ["app WAITING", "db STARTING"]);
+}
+
+#[test]
 fn autostart_starts_nothing_that_is_not_to_be_started() {
     let mut programs = chain();
     programs[1].policy.autostart = false;
