@@ -259,7 +259,7 @@ impl Supervisor {
             return self.kill_all(now);
         }
         self.shutdown = Some(Shutdown { kill_at: Some(now.at + time) });
-        self.end_rolls();
+        self.end_rolls(now);
         for id in self.all_dependents_first() {
             self.event(id, Event::Stop, now);
         }

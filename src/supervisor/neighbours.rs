@@ -18,7 +18,7 @@ use std::rc::Rc;
 
 use super::order::{Share, is_at_rest};
 use super::{Event, Id, Moment, Process, State, Supervisor};
-use crate::config::{Condition, Program};
+use crate::config::{Condition, Dependency, Program};
 
 /// A condition that is not met, and who is to blame.
 #[derive(Debug)]
@@ -69,22 +69,36 @@ impl Supervisor {
 
     /// Conditions on this program have come true.
     fn wake(&mut self, program: &Rc<str>, came: &[Condition], now: Moment) {
-        let launched = self.order.launched_at(program);
-        let needed_by = self.order.needed_by(program).into_iter();
-        for (name, need) in needed_by.filter(|(_, need)| came.contains(&need.on)) {
-            self.look_at_waiting(&name, now);
-            if need.restart_with && !self.is_shutting_down() {
-                let is_older = |process: &Process| {
-                    let up = process.state.process();
-                    up.zip(launched).is_some_and(|((_, started), launched)| started < launched)
-                };
-                let all: Vec<Id> = self.ids_of(&name).collect();
-                let older = all.into_iter().filter(|id| self.get(*id).is_some_and(is_older));
-                for id in older.collect::<Vec<_>>() {
-                    self.event(id, Event::Follow, now);
-                }
+        for (name, need) in self.order.needed_by(program) {
+            if came.contains(&need.on) {
+                self.look_at_waiting(&name, now);
             }
         }
+        // Those that are replaced one by one are new when the last of them is.
+        if !self.is_rolling(program) {
+            self.follow(program, now);
+        }
+    }
+
+    /// Those that want to be restarted with this program are, where it is as they need it and
+    /// newer than they are.
+    pub(super) fn follow(&mut self, program: &Rc<str>, now: Moment) {
+        if self.is_shutting_down() {
+            return;
+        }
+        let launched = self.order.launched_at(program);
+        let is_older = |process: &Process| {
+            let up = process.state.process();
+            up.zip(launched).is_some_and(|((_, started), launched)| started < launched)
+        };
+        let needed_by = self.order.needed_by(program).into_iter();
+        let asks = |need: &Dependency| need.restart_with && self.order.meets(program, need.on);
+        let names = needed_by.filter(|(_, need)| asks(need)).map(|(name, _)| name);
+        let older: Vec<Id> = names
+            .flat_map(|name| self.ids_of(&name).collect::<Vec<_>>())
+            .filter(|id| self.get(*id).is_some_and(is_older))
+            .collect();
+        older.into_iter().for_each(|id| self.event(id, Event::Follow, now));
     }
 
     /// Those of a program that are WAITING look whether they still have to.

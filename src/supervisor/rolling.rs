@@ -6,7 +6,8 @@
 //! reload changes it) is simply what became of it. The first that fails ends the roll, and those
 //! that were to come are left as they are.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::rc::Rc;
 
 use super::{Effect, Event, Id, Moment, Pid, State, StateName, Supervisor, Then};
 
@@ -19,6 +20,8 @@ pub(super) struct Roll {
     queue: VecDeque<Turn>,
     /// The one that is being replaced.
     current: Option<Turn>,
+    /// The programs of all of them: what is to be restarted with one, is when the roll is over.
+    programs: BTreeSet<Rc<str>>,
 }
 
 /// A process in a roll.
@@ -58,8 +61,10 @@ impl Supervisor {
             let was = self.get(*id)?.state.name();
             Some(Turn { id: *id, was, old: None })
         };
+        let program = |id: &Id| Some(self.get(*id)?.program.name.clone());
         let queue = ids.iter().filter_map(turn).collect();
-        self.rolls.push(Roll { number: self.rolled, queue, current: None });
+        let programs = ids.iter().filter_map(program).collect();
+        self.rolls.push(Roll { number: self.rolled, queue, current: None, programs });
         self.next_turn(self.rolled, now);
         Ok(self.rolled)
     }
@@ -93,8 +98,7 @@ impl Supervisor {
         loop {
             let Some(roll) = self.roll_mut(number) else { return };
             let Some(mut turn) = roll.queue.pop_front() else {
-                self.rolls.retain(|roll| roll.number != number);
-                return;
+                return self.end_roll(number, now);
             };
             let Some(process) = self.get(turn.id) else { continue };
             let state = process.state;
@@ -130,7 +134,7 @@ impl Supervisor {
                 }
                 Some(failed) => {
                     self.rolled(number, turn.id, failed);
-                    self.end_roll(number);
+                    self.end_roll(number, now);
                 }
             }
         }
@@ -168,19 +172,22 @@ impl Supervisor {
         }
     }
 
-    /// A roll is over before its time.
-    fn end_roll(&mut self, number: u64) {
-        let left: Vec<Id> = self
-            .rolls
-            .extract_if(.., |roll| roll.number == number)
-            .flat_map(|roll| roll.queue)
-            .map(|turn| turn.id)
-            .collect();
-        left.into_iter().for_each(|id| self.rolled(number, id, Rolled::Untouched));
+    /// A roll is over, perhaps before its time.
+    fn end_roll(&mut self, number: u64, now: Moment) {
+        let is_it = |roll: &mut Roll| roll.number == number;
+        for roll in self.rolls.extract_if(.., is_it).collect::<Vec<_>>() {
+            roll.queue.iter().for_each(|turn| self.rolled(number, turn.id, Rolled::Untouched));
+            roll.programs.iter().for_each(|program| self.follow(program, now));
+        }
+    }
+
+    /// Whether processes of this program are being replaced one by one.
+    pub(super) fn is_rolling(&self, program: &Rc<str>) -> bool {
+        self.rolls.iter().any(|roll| roll.programs.contains(program))
     }
 
     /// Nothing is replaced any more.
-    pub(super) fn end_rolls(&mut self) {
+    pub(super) fn end_rolls(&mut self, now: Moment) {
         let numbers: Vec<u64> = self.rolls.iter().map(|roll| roll.number).collect();
         for number in numbers {
             let current = self.roll_mut(number).and_then(|roll| roll.current);
@@ -190,7 +197,7 @@ impl Supervisor {
                 let state = process.state.name();
                 self.rolled(number, turn.id, Rolled::Failed(state));
             }
-            self.end_roll(number);
+            self.end_roll(number, now);
         }
     }
 

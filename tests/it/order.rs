@@ -280,18 +280,24 @@ fn a_rolling_restart_stops_at_the_first_that_fails() {
 
 #[test]
 fn a_rolling_restart_goes_on_without_the_client() {
-    let bench = Bench::up("web: {cmd: sleep 1000, numprocs: 2, starttime: 0.2}");
+    let web = |starttime| format!("web: {{cmd: sleep 1000, numprocs: 2, starttime: {starttime}}}");
+    let bench = Bench::up(&web(0));
     for name in ["web:0", "web:1"] {
         bench.until_state(name, "RUNNING");
     }
-    let old = bench.pid_of("web:1");
+    let (first, old) = (bench.pid_of("web:0"), bench.pid_of("web:1"));
+    // The next start takes as long as it is let.
+    bench.configure(&web(1000));
+    assert_eq!(bench.ctl("reload").status, 0);
     let mut client = bench.client();
     client.send("restart --rolling web");
-    bench.until("it has begun", |bench| bench.log().contains("rolling restart"));
+    bench.until("it has begun", |bench| bench.has_new_pid("web:0", first));
     let said = bench.ctl("restart --rolling web:1");
     assert_eq!(said.status, 1);
     assert!(said.err.contains("web:1 is in a rolling restart already"), "{said:?}");
     drop(client);
+    bench.configure(&web(0));
+    assert_eq!(bench.ctl("reload").status, 0);
     bench.until("the second one is another", |bench| bench.has_new_pid("web:1", old));
     bench.until("the log tells it", |bench| {
         bench.log().contains("rolling restart name=web:1 result=restarted")

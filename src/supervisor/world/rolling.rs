@@ -108,6 +108,22 @@ fn one_that_was_stopped_before_is_started_in_its_turn() {
 }
 
 #[test]
+fn what_is_restarted_with_it_is_when_all_are_replaced() {
+    let mut along = program("along", 1);
+    let need = Dependency { on: Condition::Ready, restart_with: true };
+    along.policy.depends_on.insert(Rc::from("web"), need);
+    let mut world = World::new(vec![program("web", 3), along]);
+    world.wait(5);
+    world.diary.clear();
+    world.roll("web");
+    world.wait(10);
+    let starts = |name: &str| world.diary.iter().filter(|line| line.starts_with(name)).count();
+    assert_eq!(starts("along STARTING"), 1, "{:?}", world.diary);
+    let place = |line: &str| world.diary.iter().position(|other| other == line);
+    assert!(place("along STOPPING") > place("web:2 RUNNING"), "{:?}", world.diary);
+}
+
+#[test]
 fn two_cannot_roll_the_same_one() {
     let mut world = three();
     world.roll("web");
