@@ -178,11 +178,11 @@ fn failed(supervisor: &Supervisor, process: &Process, state: StateName) -> Strin
         StateName::Stopped => "stopped meanwhile".to_owned(),
         StateName::Waiting => format!("{state} {}", waits(supervisor, &process.program)),
         StateName::Stopping => words::reason(process),
-        StateName::Starting
-        | StateName::Running
-        | StateName::Backoff
-        | StateName::Exited
-        | StateName::Fatal => format!("{state}: {}", words::reason(process)),
+        // Only a shutdown ends the turn of one of these.
+        StateName::Starting | StateName::Running => "the daemon shuts down".to_owned(),
+        StateName::Backoff | StateName::Exited | StateName::Fatal => {
+            format!("{state}: {}", words::reason(process))
+        }
     }
 }
 
