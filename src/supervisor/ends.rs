@@ -75,7 +75,7 @@ impl Step<'_> {
         let next_start = started + self.policy.backoff.initial;
         let (to, more) = if self.is_spent(next_start) {
             let to = State::Fatal { after: Enough::Restarts };
-            (to, vec![after.change(to, Some(pid), end)])
+            (to, vec![after.change(to, None, end)])
         } else if self.now() >= next_start {
             after.spawn(0, false)
         } else {
