@@ -322,7 +322,6 @@ impl Supervisor {
         }
         if let Event::Spawned(_) = event {
             process.launched = Some(now.at);
-            self.order.launched(&process.program.name, now.at);
         }
         for action in actions {
             self.act(id, action, now);

@@ -83,17 +83,19 @@ impl Supervisor {
     /// Those that want to be restarted with this program are, where it is as they need it and
     /// newer than they are.
     pub(super) fn follow(&mut self, program: &Rc<str>, now: Moment) {
-        if self.is_shutting_down() {
+        let needed_by = self.order.needed_by(program);
+        if self.is_shutting_down() || !needed_by.iter().any(|(_, need)| need.restart_with) {
             return;
         }
-        let launched = self.order.launched_at(program);
+        // Of those that stay: one that leaves is no reason for anything.
+        let members = self.of_program(program).filter(|process| !process.is_leaving());
+        let launched = members.filter_map(|process| process.launched).max();
         let is_older = |process: &Process| {
             let up = process.state.process();
             up.zip(launched).is_some_and(|((_, started), launched)| started < launched)
         };
-        let needed_by = self.order.needed_by(program).into_iter();
         let asks = |need: &Dependency| need.restart_with && self.order.meets(program, need.on);
-        let names = needed_by.filter(|(_, need)| asks(need)).map(|(name, _)| name);
+        let names = needed_by.into_iter().filter(|(_, need)| asks(need)).map(|(name, _)| name);
         let older: Vec<Id> = names
             .flat_map(|name| self.ids_of(&name).collect::<Vec<_>>())
             .filter(|id| self.get(*id).is_some_and(is_older))

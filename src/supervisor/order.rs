@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
-use std::time::Instant;
 
 use super::{Awaits, Id, Process, Stage, State, Then};
 use crate::config::{Condition, Dependency, Policy};
@@ -41,8 +40,6 @@ struct Standing {
     waiting: BTreeSet<Id>,
     /// Those that are to stop when nothing needs them any more.
     held: BTreeSet<Id>,
-    /// When the latest of them was launched.
-    launched: Option<Instant>,
 }
 
 /// What one process counts for.
@@ -189,11 +186,6 @@ impl Order {
         self.programs.get(program).into_iter().flat_map(Standing::held_by)
     }
 
-    /// When the latest process of a program was launched.
-    pub(super) fn launched_at(&self, program: &str) -> Option<Instant> {
-        self.programs.get(program)?.launched
-    }
-
     /// The name of a program, shared.
     pub(super) fn name(&self, program: &str) -> Option<&Rc<str>> {
         self.programs.get_key_value(program).map(|(name, _)| name)
@@ -259,12 +251,6 @@ impl Order {
     /// Whether something was started, and all that ever was is over.
     pub(super) fn is_over(&self) -> bool {
         self.busy == 0 && self.over > 0
-    }
-
-    pub(super) fn launched(&mut self, program: &Rc<str>, at: Instant) {
-        if let Some(standing) = self.programs.get_mut(program) {
-            standing.launched = Some(at);
-        }
     }
 
     /// These programs and all that need one of them up, each before what it needs.

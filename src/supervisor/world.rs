@@ -177,7 +177,8 @@ impl World {
         let kill = signal == Signal::KILL.number();
         let process = self.supervisor.get(self.supervisor.by_pid(pid).unwrap()).unwrap();
         if let State::Stopping { then: Then::Stop | Then::Forget, .. } = process.state {
-            assert!(kill || self.may_stop(process), "{name} is stopped before what needs it");
+            let free = kill || self.may_stop(process) || self.is_followed(process);
+            assert!(free, "{name} is stopped before what needs it");
         }
         assert!(!kill || group);
         if kill || !self.stubborn.contains(name.as_str()) {
@@ -284,6 +285,18 @@ impl World {
                 })
         };
         process.program.policy.depends_on.iter().all(met)
+    }
+
+    /// Whether what needs it is restarted with another of its program: it may be so in the step
+    /// that has just sent this one its signal.
+    fn is_followed(&self, process: &Process) -> bool {
+        let follows = |other: &Process| match other.state {
+            State::Stopping { then, .. } => then == Then::Follow,
+            _ => true,
+        };
+        let name = &process.program.name;
+        let all = self.supervisor.ids().filter_map(|id| self.supervisor.get(id));
+        all.filter(|other| other.program.policy.depends_on.contains_key(name)).all(follows)
     }
 
     /// Whether nothing that needs it up is on its way to an end, found by looking at each.
