@@ -49,9 +49,8 @@ pub use keys::{
     MAX_RESTARTS_KEYS, PROGRAM_KEYS, READY_KEYS, TOP_KEYS,
 };
 pub use near::nearest;
-#[allow(unused_imports)] // not all of it is acted upon yet
 pub use order::{Condition, Dependency};
-#[allow(unused_imports)] // the same
+#[allow(unused_imports)] // `Url` is for who asks
 pub use probes::{Health, HealthHow, Ready, ReadyHow, Url};
 pub use problem::{Problem, Problems};
 pub use read::{daemon_only, load};

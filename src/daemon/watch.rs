@@ -100,8 +100,18 @@ impl Daemon {
         Some(Row { description, ..self.row(process) })
     }
 
-    /// The row of this process is another.
+    /// The row of this process is another; and so may be those that tell of it.
     pub(super) fn row_changed(&mut self, id: Id) {
+        if self.clients.iter_mut().all(|client| client.watching().is_none()) {
+            return;
+        }
+        let beside = self.supervisor.beside(id);
+        for id in beside.into_iter().chain([id]) {
+            self.one_row_changed(id);
+        }
+    }
+
+    fn one_row_changed(&mut self, id: Id) {
         for watching in self.clients.iter_mut().filter_map(Client::watching) {
             if watching.shown.contains(&id) {
                 watching.changed.insert(id);

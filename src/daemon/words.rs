@@ -70,11 +70,7 @@ pub(super) fn lasting_description(
     })
 }
 
-fn describe(
-    supervisor: &Supervisor,
-    process: &Process,
-    due: impl Fn(Instant) -> String,
-) -> String {
+fn describe(supervisor: &Supervisor, process: &Process, due: impl Fn(Instant) -> String) -> String {
     let at = process.since.map(when::short).unwrap_or_default();
     match process.state {
         State::Stopped if process.since.is_none() => "not started".to_owned(),

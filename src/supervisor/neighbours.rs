@@ -182,6 +182,16 @@ impl Supervisor {
         others.filter(|id| self.get(*id).is_some_and(|p| !is_at_rest(p))).collect()
     }
 
+    /// Those that wait for a process of this one's program, to start or to stop.
+    pub fn beside(&self, id: Id) -> Vec<Id> {
+        let Some(process) = self.get(id) else { return Vec::new() };
+        let program = &process.program.name;
+        let waiting = self.order.needed_by(program).into_iter();
+        let waiting = waiting.flat_map(|(name, _)| self.order.waiting(&name));
+        let held = self.order.needs(program).into_iter();
+        waiting.chain(held.flat_map(|(name, _)| self.order.held(&name))).collect()
+    }
+
     /// What a program waits for.
     pub fn unmet(&self, program: &Program) -> Vec<Unmet<'_>> {
         let unmet = program.policy.depends_on.iter();
