@@ -1,7 +1,7 @@
 //! epoll(7), level-triggered: for thousands of descriptors of which few are ready at a time.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::epoll::{Epoll as Set, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
@@ -55,7 +55,20 @@ impl Epoll {
     /// # Errors
     /// Those of epoll_wait(2).
     pub fn wait(&mut self) -> io::Result<()> {
-        self.found = match self.set.wait(&mut self.events, EpollTimeout::NONE) {
+        self.find(EpollTimeout::NONE)
+    }
+
+    /// The same without waiting: for one whose own descriptor is polled.
+    ///
+    /// # Errors
+    /// Those of epoll_wait(2).
+    pub fn look(&mut self) -> io::Result<()> {
+        self.find(EpollTimeout::ZERO)
+    }
+
+    fn find(&mut self, timeout: EpollTimeout) -> io::Result<()> {
+        self.found = 0;
+        self.found = match self.set.wait(&mut self.events, timeout) {
             Err(nix::errno::Errno::EINTR) => 0,
             found => found?,
         };
@@ -72,6 +85,13 @@ impl Epoll {
             gone: any(EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR),
         };
         Some((event.data(), ready))
+    }
+}
+
+/// Polls readable while something in the set is ready.
+impl AsFd for Epoll {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.set.0.as_fd()
     }
 }
 

@@ -6,11 +6,13 @@
 pub mod channel;
 pub mod children;
 pub mod clock;
+pub mod connect;
 pub mod epoll;
 pub mod exec;
 pub mod files;
 pub mod limits;
 pub mod lock;
+pub mod notify;
 pub mod output;
 pub mod pipe;
 pub mod poll;
