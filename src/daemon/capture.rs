@@ -18,7 +18,7 @@ use crate::logger::{Order, Report, Stream};
 use crate::sys::channel::Channel;
 use crate::sys::pipe::Pipe;
 use crate::sys::poll::Interest;
-use crate::sys::spawn::{Failure, Launcher, Mode, Recipe};
+use crate::sys::spawn::{Extras, Failure, Launcher, Mode, Recipe};
 
 /// A stream of a process: program, number, and which of the two.
 pub(super) type Key = (Rc<str>, u32, Which);
@@ -249,6 +249,7 @@ impl Captures {
             nice: None,
             oom_score_adj: None,
             no_new_privs: true,
+            extras: Extras::default(),
         };
         let child = launcher.launch(&recipe, Mode::Together)?;
         let all = self.pipes.values().chain(&self.leaving);

@@ -23,6 +23,7 @@ impl Daemon {
                         self.captures.close(&(program.clone(), index, which));
                     }
                     self.row_gone(id, &name, &program, index);
+                    self.probes.drop(id);
                     self.forgotten(id, &name);
                 }
             }
@@ -35,7 +36,10 @@ impl Daemon {
             return;
         }
         let Some(process) = self.supervisor.get(id) else { return };
-        let launched = self.kitchen.prepare(process, &mut self.captures).and_then(|prepared| {
+        let user = self.user_of(&process.program, process.index);
+        let voice = self.probes.prepare(id, process, user);
+        let prepare = |voice| self.kitchen.prepare(process, &mut self.captures, voice);
+        let launched = voice.and_then(prepare).and_then(|prepared| {
             // Where its output goes is told before it can print.
             self.captures.flush(self.now.at);
             let launched = self.launcher.launch(&prepared.recipe, prepared.mode);
@@ -48,6 +52,7 @@ impl Daemon {
                 if let Some(report) = child.report {
                     self.reports.insert(child.pid, report);
                 }
+                self.probes.launched(id, child.pid);
                 self.supervisor.event(id, Event::Spawned(child.pid), self.now);
             }
             Err(reason) => self.supervisor.spawn_failed(id, reason, self.now),
@@ -69,6 +74,7 @@ impl Daemon {
 
     /// A state has changed: the log, those who follow, and those who wait are told.
     fn tell(&mut self, id: Id, change: &Change) {
+        self.follow_probes(id);
         let Some(process) = self.supervisor.get(id) else { return };
         let event = words::event(&self.supervisor, process, change, self.now.at, self.now.wall);
         let (name, message) = (process.name(), event.message.clone());

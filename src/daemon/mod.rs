@@ -14,6 +14,7 @@ mod log;
 mod logging;
 mod order;
 mod output;
+mod probes;
 mod recipe;
 mod reload;
 pub mod source;
@@ -72,6 +73,7 @@ struct Daemon {
     logger_ending: Option<Instant>,
     /// Reports of children that were launched apart, by pid.
     reports: std::collections::HashMap<i32, std::os::fd::OwnedFd>,
+    probes: probes::Probes,
     strays: Strays,
     clients: Vec<Client>,
     listener: TcpListener,

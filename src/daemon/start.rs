@@ -1,16 +1,20 @@
 //! The daemon's start: everything up to the first turn. What fails here ends it, with the reason.
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 use super::accept::Places;
 use super::capture::Captures;
 use super::log::EventLog;
+use super::probes::Probes;
 use super::recipe::Kitchen;
 use super::state_dir::{self, StateDir};
 use super::strays::Strays;
 use super::{Daemon, Options, Refusal, cannot, check, source};
 use crate::config::{Config, Level, diff};
 use crate::protocol::EventName;
+use crate::protocol::hello::hex;
 use crate::supervisor::{Moment, Supervisor};
 use crate::sys::signals::Signals;
 use crate::sys::spawn::Launcher;
@@ -76,6 +80,8 @@ impl Daemon {
             captures: Captures::default(),
             logger_ending: None,
             reports: std::collections::HashMap::new(),
+            probes: Probes::new(notify_prefix(&config.daemon.state_dir, &seed))
+                .map_err(kernel("making an epoll set"))?,
             strays: Strays::default(),
             clients: Vec::new(),
             listener,
@@ -136,6 +142,15 @@ impl Daemon {
         self.config = config;
         let event = self.daemon_event(EventName::DaemonStarted, "daemon started".to_owned());
         self.publish(&event);
+    }
+}
+
+/// What the names of notify sockets begin with: the same for every daemon of this state folder,
+/// since processes may outlive one, and in no two containers that share a network.
+fn notify_prefix(state_dir: &Path, seed: &[u8]) -> String {
+    match state_dir.metadata() {
+        Ok(about) => format!("taskmaster/{:x}.{:x}", about.dev(), about.ino()),
+        Err(_) => format!("taskmaster/{}", hex(seed.get(..8).unwrap_or_default())),
     }
 }
 

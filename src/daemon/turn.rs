@@ -40,6 +40,9 @@ impl Daemon {
         if slots.logger.is_some_and(|slot| self.poller.ready(slot).read) {
             self.hear_logger();
         }
+        if self.poller.ready(slots.probes).read {
+            self.hear_probes();
+        }
         self.tick();
         self.hear(&slots);
         if self.poller.ready(slots.listener).read {
@@ -68,6 +71,7 @@ impl Daemon {
         let reports = reports.collect();
         let logger = self.captures.channel();
         let logger = logger.map(|(fd, interest)| self.poller.add(fd, interest));
+        let probes = self.poller.add(self.probes.as_fd(), Interest::Read);
         let due = self.next_deadline();
         let busy = self.supervisor.has_effects() || self.clients.iter().any(Client::has_more);
         let armed = self.timer.arm(due.filter(|_| !busy), self.now.at);
@@ -84,7 +88,7 @@ impl Daemon {
         if self.poller.ready(timer).read {
             self.timer.drain();
         }
-        Slots { listener, clients, reports, logger }
+        Slots { listener, clients, reports, logger, probes }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -94,7 +98,8 @@ impl Daemon {
         // Once the logger was not waited for in vain, its time is over.
         let logger = self.logger_ending.map(|since| since + super::logging::PATIENCE);
         let logger = logger.filter(|at| *at > self.now.at).or(self.captures.due());
-        let others = [self.supervisor.next_deadline(), self.strays.due(), logger, door];
+        let supervisor = self.supervisor.next_deadline();
+        let others = [supervisor, self.probes.due(), self.strays.due(), logger, door];
         clients.chain(others.into_iter().flatten()).min()
     }
 
@@ -136,6 +141,11 @@ impl Daemon {
                 None if self.captures.is_logger(pid) => {
                     wait::reap(pid);
                     self.logger_ended(exit);
+                }
+                None if self.probes.is_command(pid) => {
+                    let _ = signals::send(pid, signals::KILL, true);
+                    wait::reap(pid);
+                    self.probe_ended(pid, exit);
                 }
                 None => {
                     wait::reap(pid);
@@ -190,6 +200,7 @@ impl Daemon {
         if self.supervisor.next_deadline().is_some_and(|at| at <= self.now.at) {
             self.supervisor.tick(self.now);
         }
+        self.tick_probes();
         if self.strays.due().is_some_and(|at| at <= self.now.at) {
             self.look_for_strays();
         }
@@ -251,4 +262,5 @@ struct Slots {
     /// Of children that were launched apart, with their pids.
     reports: Vec<(usize, i32)>,
     logger: Option<usize>,
+    probes: usize,
 }

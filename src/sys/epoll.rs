@@ -55,20 +55,21 @@ impl Epoll {
     /// # Errors
     /// Those of epoll_wait(2).
     pub fn wait(&mut self) -> io::Result<()> {
-        self.find(EpollTimeout::NONE)
+        self.find(EVENTS, EpollTimeout::NONE)
     }
 
-    /// The same without waiting: for one whose own descriptor is polled.
+    /// The same without waiting, for a set whose own descriptor is polled: at most so many.
     ///
     /// # Errors
     /// Those of epoll_wait(2).
-    pub fn look(&mut self) -> io::Result<()> {
-        self.find(EpollTimeout::ZERO)
+    pub fn look(&mut self, most: usize) -> io::Result<()> {
+        self.find(most.min(EVENTS), EpollTimeout::ZERO)
     }
 
-    fn find(&mut self, timeout: EpollTimeout) -> io::Result<()> {
+    fn find(&mut self, most: usize, timeout: EpollTimeout) -> io::Result<()> {
         self.found = 0;
-        self.found = match self.set.wait(&mut self.events, timeout) {
+        let events = self.events.get_mut(..most).unwrap_or_default();
+        self.found = match self.set.wait(events, timeout) {
             Err(nix::errno::Errno::EINTR) => 0,
             found => found?,
         };

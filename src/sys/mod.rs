@@ -33,3 +33,18 @@ pub fn cause(error: &std::io::Error) -> String {
         None => error.to_string(),
     }
 }
+
+/// Whether an error means that this process has no descriptors, memory, processes or ports left:
+/// so it says nothing of whom the call was about.
+pub fn is_shortage(error: &std::io::Error) -> bool {
+    use nix::errno::Errno;
+    const SHORT: [Errno; 6] = [
+        Errno::EMFILE,
+        Errno::ENFILE,
+        Errno::ENOMEM,
+        Errno::ENOBUFS,
+        Errno::EAGAIN,
+        Errno::EADDRNOTAVAIL,
+    ];
+    error.raw_os_error().is_some_and(|number| SHORT.contains(&Errno::from_raw(number)))
+}

@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt, fchown};
 
-use nix::fcntl::OFlag;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 /// A pipe, kept open both ways.
 #[derive(Debug)]
@@ -49,6 +49,16 @@ impl Pipe {
         options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
         open(self.0.as_raw_fd(), &mut options).map(Into::into)
     }
+}
+
+/// A plain pipe, for one who reads without waiting and one who writes.
+///
+/// # Errors
+/// Those of pipe2(2) and fcntl(2).
+pub fn one_way() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok((read, write))
 }
 
 fn open(fd: i32, options: &mut OpenOptions) -> io::Result<File> {
