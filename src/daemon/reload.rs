@@ -99,6 +99,9 @@ impl Daemon {
         });
         let changed: Vec<_> = changed.map(|change| change.name.clone()).collect();
         self.change_captures(&changed);
+        let is_probed = |key: &&str| ["ready", "health"].contains(key);
+        let probed = changes.changed.iter().filter(|change| change.keys.iter().any(is_probed));
+        self.change_probes(&probed.map(|change| change.name.clone()).collect::<Vec<_>>());
         self.apply_to_daemon(&mut config);
         self.config = config;
         let message = format!("{} applied", self.config.file.display());

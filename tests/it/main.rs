@@ -22,6 +22,7 @@ mod life;
 mod logger;
 mod order;
 mod output;
+mod probes;
 mod prompt;
 mod real;
 mod reload;

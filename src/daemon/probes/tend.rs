@@ -4,6 +4,7 @@
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::rc::Rc;
 
 use super::attempt::{Attempt, Command, NoProbe};
 use super::{A_TURN, Budget, News, Wanted, What};
@@ -42,6 +43,17 @@ impl Daemon {
         let process = self.supervisor.get(id);
         let user = process.map_or(0, |process| self.user_of(&process.program, process.index));
         self.probes.follow(id, process, user, self.now.at);
+    }
+
+    /// What is asked of these programs has changed.
+    pub(in crate::daemon) fn change_probes(&mut self, programs: &[Rc<str>]) {
+        if programs.is_empty() {
+            return;
+        }
+        let of =
+            |id: &Id| self.supervisor.get(*id).is_some_and(|p| programs.contains(&p.program.name));
+        let ids: Vec<Id> = self.supervisor.ids().filter(of).collect();
+        ids.into_iter().for_each(|id| self.follow_probes(id));
     }
 
     /// The user that a process runs as.

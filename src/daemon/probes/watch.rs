@@ -43,6 +43,8 @@ pub(super) struct Watch {
     pub(super) post: Option<Polled<Post>>,
     pub(super) line: Option<Polled<Line>>,
     watchdog: Option<Watchdog>,
+    /// How often it says that it is alive, where it has set that itself; zero: not at all.
+    own_watchdog: Option<Duration>,
     pub(super) schedule: Option<Schedule>,
     pub(super) flight: Option<Flight>,
     /// What it says of itself; empty: nothing.
@@ -100,6 +102,7 @@ impl Watch {
             post: None,
             line: None,
             watchdog: None,
+            own_watchdog: None,
             schedule: None,
             flight: None,
             status: String::new(),
@@ -126,9 +129,11 @@ impl Watch {
         self.stage = stage;
         self.complaint = None;
         self.schedule = self.question().map(|_| Schedule::from(now));
-        let watchdog = self.ready().and_then(|ready| ready.watchdog);
-        let watchdog = watchdog.filter(|_| stage == Stage::Running);
-        self.watchdog = watchdog.map(|time| Watchdog { time, fed: now });
+        let time = self.ready().and_then(|ready| ready.watchdog);
+        let time = time.filter(|_| stage == Stage::Running);
+        let time = time.map(|time| self.own_watchdog.unwrap_or(time));
+        let time = time.filter(|time| !time.is_zero());
+        self.watchdog = time.map(|time| Watchdog { time, fed: now });
     }
 
     /// What is asked in this stage, if anything.
@@ -189,6 +194,7 @@ impl Watch {
 
     /// It says how often it will say so; zero: not at all.
     pub(super) fn set_watchdog(&mut self, time: Duration, now: Instant) {
+        self.own_watchdog = Some(time);
         if time.is_zero() {
             self.watchdog = None;
         } else if let Some(watchdog) = &mut self.watchdog {
