@@ -16,6 +16,7 @@ impl<'s> Reader<'s> {
     pub(super) fn daemon(&mut self, fields: &Fields<'s>) -> Daemon {
         let state_dir = self.state_dir(fields);
         let secret_file = fields.get("secret_file").and_then(|field| self.path(field.value));
+        let secret_file = secret_file.or_else(|| self.surroundings.secret_file());
         let secret_file = secret_file.unwrap_or_else(|| state_dir.join("secret"));
         let mut daemon = Daemon {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4242)),

@@ -9,6 +9,7 @@ mod capture;
 mod check;
 mod client;
 mod commands;
+mod container;
 mod effects;
 mod log;
 mod logging;
@@ -76,7 +77,8 @@ struct Daemon {
     probes: probes::Probes,
     strays: Strays,
     clients: Vec<Client>,
-    listener: TcpListener,
+    /// None: the control port is closed.
+    listener: Option<TcpListener>,
     secret: Secret,
     /// The configuration file, absolute: clients are told.
     file: PathBuf,
@@ -118,7 +120,7 @@ pub fn run(options: &Options) -> u8 {
             Err(refusal) => complain(&refusal),
         };
     }
-    if std::process::id() == 1 {
+    if container::is_init() {
         return complain(&cannot("-d makes no sense as PID 1: when it ends, so does everything"));
     }
     match detach() {

@@ -30,8 +30,8 @@ pub(super) struct Kitchen {
     /// The daemon's own environment.
     inherited: BTreeMap<OsString, OsString>,
     null: File,
-    /// Where captured output goes.
-    log_folder: PathBuf,
+    /// Where captured output goes by itself; none: nothing can be kept, and it is inherited.
+    log_folder: Option<PathBuf>,
     /// The limits of open files, soft and hard, that the daemon was started with.
     open_files: (u64, u64),
     /// Users and groups, looked up when the configuration is read.
@@ -46,15 +46,15 @@ pub(super) struct Prepared {
 }
 
 impl Kitchen {
-    /// Prepares to start processes.
+    /// Prepares to start processes, and to keep what they print in the state folder if there is one.
     ///
     /// # Errors
     /// Those of opening /dev/null.
-    pub(super) fn new(state_dir: &Path, open_files: (u64, u64)) -> std::io::Result<Self> {
+    pub(super) fn new(state_dir: Option<&Path>, open_files: (u64, u64)) -> std::io::Result<Self> {
         Ok(Self {
             inherited: std::env::vars_os().filter(|(name, _)| !is_ours(name)).collect(),
             null: File::options().read(true).write(true).open("/dev/null")?,
-            log_folder: state_dir.join("log"),
+            log_folder: state_dir.map(|folder| folder.join("log")),
             open_files,
             ids: HashMap::new(),
         })
@@ -245,11 +245,11 @@ impl Kitchen {
     pub(super) fn capture(&self, process: &Process, which: Which) -> Option<Settings> {
         let name = process.name();
         let auto = || {
-            let file = self.log_folder.join(format!("{name}.{}.log", which.name()));
-            Capture::to(Template::from(file.to_string_lossy().into_owned()))
+            let file = self.log_folder.as_ref()?.join(format!("{name}.{}.log", which.name()));
+            Some(Capture::to(Template::from(file.to_string_lossy().into_owned())))
         };
         let capture = match output(process, which) {
-            Output::Auto => auto(),
+            Output::Auto => auto()?,
             Output::Captured(capture) => capture.clone(),
             Output::File(_) | Output::Discard | Output::Inherit | Output::Stdout => return None,
         };

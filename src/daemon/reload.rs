@@ -68,6 +68,9 @@ impl Daemon {
         // The state folder moves at the next start, and with it the log that lies there by default.
         if new.log.target == LogTarget::in_state_dir(&new.state_dir) {
             new.log.target = LogTarget::in_state_dir(&old.state_dir);
+            if !self.state_dir.is_there() {
+                new.log.target = LogTarget::Stderr;
+            }
         }
         self.kitchen.look_up(&config);
         Ok(config)

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use super::accept::Places;
 use super::capture::Captures;
+use super::container::{self, Control, Found};
 use super::log::EventLog;
 use super::probes::Probes;
 use super::recipe::Kitchen;
-use super::state_dir::{self, StateDir};
+use super::state_dir::{self, NoStateDir, StateDir};
 use super::strays::Strays;
 use super::{Daemon, Options, Refusal, cannot, check, source};
 use crate::config::{Config, Level, diff};
@@ -38,7 +39,7 @@ impl Daemon {
             )));
         }
         let surroundings = options.surroundings.clone();
-        let config = load(options)?;
+        let mut config = load(options)?;
         let umask = process::umask();
         process::set_umask(config.daemon.umask.unwrap_or(umask));
         let ids = match &config.daemon.user {
@@ -48,8 +49,13 @@ impl Daemon {
         };
         // What only root may do, while it still is: the rest belongs to `daemon.user`, who could
         // aim root's hand elsewhere with a link in the folder that is that user's.
-        if let (Some(ids), Some(user)) = (&ids, &config.daemon.user) {
-            state_dir::prepare_for(&config.daemon.state_dir, user, ids).map_err(cannot)?;
+        let prepared = match (&ids, &config.daemon.user) {
+            (Some(ids), Some(user)) => state_dir::prepare_for(&config.daemon.state_dir, user, ids)
+                .map_err(NoStateDir::Unusable),
+            (_, _) => Ok(()),
+        };
+        if !container::is_init() {
+            prepared.as_ref().map_err(|error| cannot(error.to_string()))?;
         }
         let listener = listen(config.daemon.listen);
         if let Some(ids) = &ids {
@@ -59,23 +65,27 @@ impl Daemon {
             })?;
         }
         // That it runs already says more than that its port is taken.
-        let state_dir = StateDir::open(&config.daemon).map_err(cannot)?;
+        let opened = prepared.and_then(|()| StateDir::open(&config.daemon));
+        let Found { state_dir, without } = container::go_on_without(opened, &mut config.daemon)?;
         let listener = listener?;
-        let secret = state_dir::secret(&config.daemon.secret_file).map_err(cannot)?;
-        // Who waits for a detached start wants to hear of trouble only.
-        let echo = if options.detach { Level::Warning } else { Level::Debug };
-        let log = EventLog::open(&config.daemon.log, Some(echo)).map_err(cannot)?;
-        let address = listener.local_addr().map_err(|e| cannot(cause(&e)))?;
-        state_dir.write_address(address).map_err(cannot)?;
         let kernel = |what: &'static str| {
             move |error: std::io::Error| cannot(format!("{what}: {}", cause(&error)))
         };
         let seed = random::nonce().map_err(kernel("asking for random bytes"))?;
+        let Control { listener, address, secret } =
+            container::control(listener, &config.daemon, state_dir.is_there(), &seed)?;
+        // Who waits for a detached start wants to hear of trouble only.
+        let echo = if options.detach { Level::Warning } else { Level::Debug };
+        let log = EventLog::open(&config.daemon.log, Some(echo)).map_err(cannot)?;
+        let told = address.as_ref().map_or(Ok(()), |address| state_dir.write_address(*address));
+        if !container::is_init() {
+            told.as_ref().map_err(cannot)?;
+        }
+        let kept = state_dir.is_there().then_some(&*config.daemon.state_dir);
         let mut daemon = Self {
             file: std::path::absolute(&config.file).unwrap_or_else(|_| config.file.clone()),
             supervisor: Supervisor::new(),
-            kitchen: Kitchen::new(&config.daemon.state_dir, open_files)
-                .map_err(kernel("opening /dev/null"))?,
+            kitchen: Kitchen::new(kept, open_files).map_err(kernel("opening /dev/null"))?,
             launcher: Launcher::new(),
             captures: Captures::default(),
             logger_ending: None,
@@ -106,15 +116,19 @@ impl Daemon {
                 cause(&error)
             ));
         }
-        daemon.announce(address);
+        daemon.announce(address.as_ref().ok().copied());
+        daemon.announce_lack(without.as_deref(), address.err().as_deref());
+        if let Err(error) = told {
+            daemon.warn(&error);
+        }
         daemon.take_up(config);
         Ok(daemon)
     }
 
     /// The first lines of the log: what runs, on which file, where it listens.
-    fn announce(&mut self, address: SocketAddr) {
+    fn announce(&mut self, address: Option<SocketAddr>) {
         let (pid, file) = (std::process::id().to_string(), self.file.display().to_string());
-        let address_text = address.to_string();
+        let address_text = address.map_or_else(|| "nowhere".to_owned(), |a| a.to_string());
         let facts = [
             ("config", file.as_str()),
             ("listen", address_text.as_str()),
@@ -122,7 +136,7 @@ impl Daemon {
             ("version", env!("CARGO_PKG_VERSION")),
         ];
         self.log(Level::Info, "daemon started", &facts);
-        if !address.ip().is_loopback() {
+        if let Some(address) = address.filter(|address| !address.ip().is_loopback()) {
             self.warn(&format!(
                 "the control port {address} is open to the network, and its traffic is not encrypted; \
                  better listen on 127.0.0.1 and come by ssh -L, see taskmaster(1)"

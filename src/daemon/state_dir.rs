@@ -19,7 +19,25 @@ const WAY_OUT: &str = "name another folder in daemon.state_dir";
 #[derive(Debug)]
 pub(super) struct StateDir {
     folder: PathBuf,
-    _lock: Lock,
+    /// None: nothing can be kept in it.
+    lock: Option<Lock>,
+}
+
+/// Why there is no state folder, and the way out.
+#[derive(Debug)]
+pub(super) enum NoStateDir {
+    /// Another daemon has it.
+    Held(String),
+    /// It cannot be made or written to.
+    Unusable(String),
+}
+
+impl std::fmt::Display for NoStateDir {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Held(why) | Self::Unusable(why) => f.write_str(why),
+        }
+    }
 }
 
 impl StateDir {
@@ -27,24 +45,36 @@ impl StateDir {
     ///
     /// # Errors
     /// What could not be done, why, and the way out.
-    pub(super) fn open(daemon: &Daemon) -> Result<Self, String> {
+    pub(super) fn open(daemon: &Daemon) -> Result<Self, NoStateDir> {
         let folder = &daemon.state_dir;
-        files::make_private_folder(folder)
-            .map_err(|e| format!("making {}: {}; {WAY_OUT}", folder.display(), cause(&e)))?;
+        let unusable = |act: &str, path: &Path, error: std::io::Error| {
+            let path = path.display();
+            NoStateDir::Unusable(format!("{act} {path}: {}; {WAY_OUT}", cause(&error)))
+        };
+        files::make_private_folder(folder).map_err(|e| unusable("making", folder, e))?;
         let path = folder.join("lock");
-        let file = files::open_private(&path)
-            .map_err(|e| format!("opening {}: {}; {WAY_OUT}", path.display(), cause(&e)))?;
+        let file = files::open_private(&path).map_err(|e| unusable("opening", &path, e))?;
         let lock = take(file).map_err(|error| match error {
-            LockError::Io(e) => format!("locking {}: {}", path.display(), cause(&e)),
+            LockError::Io(e) => unusable("locking", &path, e),
             LockError::Held(pid) => {
                 let who = pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
-                format!(
+                NoStateDir::Held(format!(
                     "already running: the daemon with pid {who} has {}; {WAY_OUT} to run another",
                     folder.display()
-                )
+                ))
             }
         })?;
-        Ok(Self { folder: folder.clone(), _lock: lock })
+        Ok(Self { folder: folder.clone(), lock: Some(lock) })
+    }
+
+    /// One that cannot be used: nothing is kept.
+    pub(super) fn absent(daemon: &Daemon) -> Self {
+        Self { folder: daemon.state_dir.clone(), lock: None }
+    }
+
+    /// Whether something can be kept in it.
+    pub(super) fn is_there(&self) -> bool {
+        self.lock.is_some()
     }
 
     /// Says where the control port listens.
@@ -52,6 +82,9 @@ impl StateDir {
     /// # Errors
     /// What could not be written, and why.
     pub(super) fn write_address(&self, address: SocketAddr) -> Result<(), String> {
+        if !self.is_there() {
+            return Ok(());
+        }
         let path = self.folder.join("address");
         files::write_private(&path, format!("{address}\n").as_bytes())
             .map_err(|error| format!("writing {}: {}", path.display(), cause(&error)))
@@ -59,7 +92,9 @@ impl StateDir {
 
     /// Nobody listens any more.
     pub(super) fn remove_address(&self) {
-        let _ = std::fs::remove_file(self.folder.join("address"));
+        if self.is_there() {
+            let _ = std::fs::remove_file(self.folder.join("address"));
+        }
     }
 }
 
@@ -94,15 +129,26 @@ pub(super) fn prepare_for(folder: &Path, name: &str, ids: &Ids) -> Result<(), St
 /// # Errors
 /// What could not be read or made, why, and the way out.
 pub(super) fn secret(path: &Path) -> Result<Secret, String> {
-    let shown = path.display();
-    let failed = |act: &str, error: std::io::Error| {
-        format!("{act} the secret {shown}: {}; see daemon.secret_file", cause(&error))
-    };
     if path.symlink_metadata().is_err() {
+        let failed = |act: &str, error: std::io::Error| failed(act, path, &error);
         let text = random::nonce().map_err(|error| failed("making", error))?;
         files::write_private(path, format!("{}\n", hex(&text)).as_bytes())
             .map_err(|error| failed("writing", error))?;
     }
+    read_secret(path)
+}
+
+fn failed(act: &str, secret: &Path, error: &std::io::Error) -> String {
+    format!("{act} the secret {}: {}; see daemon.secret_file", secret.display(), cause(error))
+}
+
+/// The secret that there is.
+///
+/// # Errors
+/// As [`secret`].
+pub(super) fn read_secret(path: &Path) -> Result<Secret, String> {
+    let shown = path.display();
+    let failed = |act: &str, error: std::io::Error| failed(act, path, &error);
     let file = files::open_regular(path).map_err(|error| failed("reading", error))?;
     if let Some(why) = files::exposed(&file, path) {
         return Err(format!("the secret {shown} is not private: {why}"));

@@ -45,7 +45,7 @@ impl Daemon {
         }
         self.tick();
         self.hear(&slots);
-        if self.poller.ready(slots.listener).read {
+        if slots.listener.is_some_and(|slot| self.poller.ready(slot).read) {
             self.accept();
         }
         self.perform(EFFECTS_A_TURN);
@@ -61,7 +61,8 @@ impl Daemon {
         self.poller.clear();
         self.poller.add(self.signals.as_fd(), Interest::Read);
         let timer = self.poller.add(self.timer.as_fd(), Interest::Read);
-        let listener = self.poller.add(self.listener.as_fd(), door);
+        let listener = self.listener.as_ref();
+        let listener = listener.map(|listener| self.poller.add(listener.as_fd(), door));
         let mut clients = Vec::with_capacity(self.clients.len());
         for client in &self.clients {
             clients.push(self.poller.add(client.as_fd(), client.interest()));
@@ -257,7 +258,7 @@ impl Daemon {
 
 /// Where a turn finds what it polled.
 struct Slots {
-    listener: usize,
+    listener: Option<usize>,
     clients: Vec<usize>,
     /// Of children that were launched apart, with their pids.
     reports: Vec<(usize, i32)>,

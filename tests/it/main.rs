@@ -10,6 +10,7 @@ mod capture;
 mod completions;
 mod facts;
 
+mod container;
 mod detach;
 mod environment;
 mod event_log;

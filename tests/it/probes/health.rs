@@ -124,10 +124,10 @@ fn a_command_that_hangs_is_killed_with_all_it_has_started_and_never_run_twice_at
 
 #[test]
 fn a_command_that_prints_without_end_does_not_wait_for_a_reader() {
-    let bench = Bench::up(&format!(
-        "a: {{cmd: sleep 1000, starttime: 0, \
-              health: {{exec: [sh, -c, 'head -c 3000000 /dev/zero; echo >> done'], interval: 0.1, timeout: 20}}}}"
-    ));
+    let bench = Bench::up(
+        "a: {cmd: sleep 1000, starttime: 0, health: {interval: 0.1, timeout: 20, \
+             exec: [sh, -c, 'head -c 3000000 /dev/zero; echo >> done']}}",
+    );
     bench.until("it has come to its end twice", |bench| bench.read("done").len() >= 2);
     assert_eq!(bench.state("a"), "RUNNING");
 }
