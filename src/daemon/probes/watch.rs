@@ -85,6 +85,7 @@ impl Stage {
             StateName::Starting => Self::Starting,
             StateName::Running => Self::Running,
             StateName::Stopped
+            | StateName::Waiting
             | StateName::Backoff
             | StateName::Stopping
             | StateName::Exited
