@@ -70,7 +70,6 @@ impl Supervisor {
     }
 
     /// The health check of the process with this pid has passed.
-    #[allow(dead_code)] // probes say it
     pub fn healthy(&mut self, id: Id, pid: Pid, now: Moment) {
         if let Some(process) = self.slot(id) {
             process.healthy = Some(pid);

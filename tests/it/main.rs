@@ -31,6 +31,7 @@ mod scale;
 mod shell;
 mod signals;
 mod stop;
+mod story;
 mod told;
 mod tour;
 mod trust;

@@ -67,7 +67,7 @@ impl Daemon {
             let name = self.supervisor.get(id).map(|process| process.name()).unwrap_or_default();
             match what {
                 What::Ready => self.supervisor.event(id, Event::Ready(pid), self.now),
-                What::Healthy => {}
+                What::Healthy => self.supervisor.healthy(id, pid, self.now),
                 What::Unhealthy => self.supervisor.event(id, Event::Unhealthy(pid), self.now),
                 What::Note(note) => self.supervisor.note(id, note),
                 What::Unheard(who) => self.log(Level::Warning, &who, &[("name", &name)]),
