@@ -27,7 +27,7 @@ pub struct Ready {
 pub enum ReadyHow {
     /// It says so, as sd_notify(3) does.
     Notify,
-    /// It writes a line to this descriptor of its own, or closes it; 3 or more.
+    /// It writes a line to this descriptor of its own; 3 or more.
     Fd(i32),
     /// A connection to this address is accepted.
     Tcp(SocketAddr),

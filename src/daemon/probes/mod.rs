@@ -42,7 +42,7 @@ use crate::sys::{cause, pipe, signals};
 const DESCRIPTORS_A_TURN: usize = 32;
 
 /// What begins in a turn: a connection takes some ten microseconds, a launch some hundred.
-const A_TURN: Budget = Budget { connections: 8, commands: 1 };
+const A_TURN: Budget = Budget { connections: 4, commands: 1 };
 
 /// When a probe is tried again for which the daemon lacked what it takes.
 const LATER: Duration = Duration::from_millis(200);
