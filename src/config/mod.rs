@@ -50,7 +50,6 @@ pub use keys::{
 };
 pub use near::nearest;
 pub use order::{Condition, Dependency};
-#[allow(unused_imports)] // `Url` is for who asks
 pub use probes::{Health, HealthHow, Ready, ReadyHow, Url};
 pub use problem::{Problem, Problems};
 pub use read::{daemon_only, load};

@@ -221,7 +221,6 @@ impl Supervisor {
     }
 
     /// What is known of a process from its probes, in words, from now on; none: nothing.
-    #[allow(dead_code)] // probes say it
     pub fn note(&mut self, id: Id, note: Option<String>) {
         if let Some(process) = self.slot(id) {
             process.note = note;

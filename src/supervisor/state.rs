@@ -179,11 +179,9 @@ pub enum Event {
     /// It could not be launched.
     SpawnFailed,
     /// The process with this pid is ready, as `ready` has it.
-    #[allow(dead_code)] // probes say it
     Ready(Pid),
     /// The process with this pid is not well: its checks failed `retries` times in a row, or its
     /// watchdog was not heard of in time.
-    #[allow(dead_code)] // probes say it
     Unhealthy(Pid),
     /// The process with this pid ended and was reaped.
     Ended(Pid, Exit),
