@@ -17,6 +17,8 @@ pub struct Changes {
     pub at_next_start: Vec<&'static str>,
     /// Keys of `daemon:` that take effect at once.
     pub in_place: Vec<&'static str>,
+    /// Of `mail` and `hooks`, those that are different: they, too, take effect at once.
+    pub reports: Vec<&'static str>,
 }
 
 /// What is different about a program.
@@ -72,7 +74,13 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
                 ("exit_when", a.exit_when != b.exit_when),
             ]
         }),
+        reports: reports(old, new),
     }
+}
+
+fn reports(old: &Config, new: &Config) -> Vec<&'static str> {
+    let differ = [("mail", old.mail != new.mail), ("hooks", old.hooks != new.hooks)];
+    differ.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }
 
 fn daemon_keys(
@@ -137,6 +145,7 @@ pub(super) fn differs(key: &str, old: &Program, new: &Program) -> bool {
         "group" => launch.group != new.launch.group,
         "limits" => launch.limits != new.launch.limits,
         "nice" => launch.nice != new.launch.nice,
+        "mail" => old.mail != new.mail,
         "oom_score_adj" => launch.oom_score_adj != new.launch.oom_score_adj,
         "no_new_privs" => launch.no_new_privs != new.launch.no_new_privs,
         _ => false,

@@ -10,7 +10,7 @@ const DOTS: &str = "...";
 
 /// The excerpt for a line and column, both from 1; none if the text has no such line.
 pub(super) fn excerpt(text: &str, line: usize, column: usize) -> Option<String> {
-    let line = nth_line(text, line.checked_sub(1)?)?;
+    let line = &without_credentials(nth_line(text, line.checked_sub(1)?)?);
     let column = column.saturating_sub(1);
     let room = WIDTH - 2 * DOTS.len();
     let start = if column > room { column - BEFORE } else { 0 };
@@ -38,6 +38,19 @@ pub(super) fn excerpt(text: &str, line: usize, column: usize) -> Option<String> 
     let mut excerpt = String::new();
     write!(excerpt, "  {}\n  {:caret$}^", shown.trim_end(), "").ok()?;
     Some(excerpt)
+}
+
+/// The line with what may be a password in the URL of a mail server made unreadable, and every
+/// column where it was.
+fn without_credentials(line: &str) -> String {
+    let url = ["smtp://", "smtps://"].iter().find_map(|scheme| Some((line.find(scheme)?, *scheme)));
+    let Some((at, scheme)) = url else { return line.to_owned() };
+    let (before, rest) = line.split_at(at + scheme.len());
+    let (credentials, after) = rest.rsplit_once('@').unwrap_or(("", rest));
+    if credentials.is_empty() {
+        return line.to_owned();
+    }
+    format!("{before}{}@{after}", "*".repeat(credentials.chars().count()))
 }
 
 /// Whether a terminal shows this letter where it stands and does nothing else.
@@ -82,6 +95,13 @@ fn nth_line(text: &str, number: usize) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_password_is_shown() {
+        let line = "mail: {server: 'smtp://me:hunter2@h', x: 1}";
+        let shown = excerpt(line, 1, 39).unwrap();
+        assert!(shown.starts_with("  mail: {server: 'smtp://**********@h', x: 1}\n"), "{shown}");
+    }
 
     #[test]
     fn the_caret_stands_under_the_column() {

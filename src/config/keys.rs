@@ -27,7 +27,8 @@ const fn restarts(key: Key) -> Key {
 }
 
 /// The sections of the file. `include` and `daemon` stand only in the main one.
-pub const TOP_KEYS: &[Key] = &[key("daemon"), key("include"), key("defaults"), key("programs")];
+pub const TOP_KEYS: &[Key] =
+    &[key("daemon"), key("mail"), key("hooks"), key("include"), key("defaults"), key("programs")];
 
 /// The keys of `daemon:`.
 pub const DAEMON_KEYS: &[Key] = &[
@@ -45,6 +46,20 @@ pub const DAEMON_KEYS: &[Key] = &[
 /// The keys of `daemon.log`.
 pub const LOG_KEYS: &[Key] =
     &[key("file"), key("level"), key("format"), key("max_bytes"), key("keep")];
+
+/// The keys of `mail:`.
+pub const MAIL_KEYS: &[Key] = &[
+    key("server"),
+    key("password_file"),
+    key("from"),
+    key("to"),
+    key("on"),
+    key("digest"),
+    key("timeout"),
+];
+
+/// The keys of an entry of `hooks:`.
+pub const HOOK_KEYS: &[Key] = &[key("on"), key("cmd"), key("timeout")];
 
 /// The keys of `stdout` and `stderr`, where they are maps.
 pub const CAPTURE_KEYS: &[Key] = &[key("file"), key("max_bytes"), key("keep"), key("timestamps")];
@@ -104,4 +119,5 @@ pub const PROGRAM_KEYS: &[Key] = &[
     key("ready"),
     key("health"),
     key("critical"),
+    key("mail"),
 ];

@@ -21,6 +21,13 @@ pub(super) struct Names<'a> {
     layers: &'a [&'a Layer],
 }
 
+impl<'a> Names<'a> {
+    /// Those of a text that stands outside any program.
+    pub(super) fn outside(layers: &'a [&'a Layer]) -> Self {
+        Self { program: "", layers }
+    }
+}
+
 impl<'s> Reader<'s> {
     /// Reads the expanded keys of a program, given its own `env`.
     pub(super) fn launch(

@@ -10,6 +10,7 @@ mod capture;
 mod daemon;
 mod diff;
 mod env_file;
+mod event_name;
 mod excerpt;
 mod expand;
 mod fields;
@@ -17,6 +18,7 @@ mod find;
 mod include;
 mod keys;
 mod launch;
+mod mail;
 mod near;
 mod order;
 mod passes;
@@ -25,6 +27,7 @@ mod problem;
 mod program;
 mod read;
 mod report;
+mod server;
 mod show;
 mod signal;
 mod source;
@@ -42,17 +45,20 @@ use std::time::Duration;
 
 pub use diff::{Changes, ProgramChange, diff};
 pub use env_file::parse as parse_env_file;
+pub use event_name::EventName;
 pub use find::candidates;
 #[cfg(test)]
 pub use keys::{
-    BACKOFF_KEYS, CAPTURE_KEYS, DAEMON_KEYS, DEPENDENCY_KEYS, HEALTH_KEYS, Key, LOG_KEYS,
-    MAX_RESTARTS_KEYS, PROGRAM_KEYS, READY_KEYS, TOP_KEYS,
+    BACKOFF_KEYS, CAPTURE_KEYS, DAEMON_KEYS, DEPENDENCY_KEYS, HEALTH_KEYS, HOOK_KEYS, Key,
+    LOG_KEYS, MAIL_KEYS, MAX_RESTARTS_KEYS, PROGRAM_KEYS, READY_KEYS, TOP_KEYS,
 };
+pub use mail::{Hook, Mail, MailOn, Occasions};
 pub use near::nearest;
 pub use order::{Condition, Dependency};
 pub use probes::{Health, HealthHow, Ready, ReadyHow, Url};
 pub use problem::{Problem, Problems};
 pub use read::{daemon_only, load};
+pub use server::{Login, Password, Server, Smtp, Tls};
 pub use show::{command_line, settings};
 pub use signal::{SIGNALS, Signal};
 pub use template::Template;
@@ -65,6 +71,10 @@ pub struct Config {
     pub file: PathBuf,
     /// The `daemon:` section.
     pub daemon: Daemon,
+    /// The `mail:` section, where there is one.
+    pub mail: Option<Mail>,
+    /// The `hooks:` section.
+    pub hooks: Vec<Hook>,
     /// The programs by name.
     pub programs: BTreeMap<String, Rc<Program>>,
     /// What is odd but no error, such as a file without programs.
@@ -167,6 +177,8 @@ pub struct Program {
     pub policy: Policy,
     /// What a reload restarts for.
     pub launch: Launch,
+    /// What it says about mail; none: as the section does.
+    pub mail: Option<MailOn>,
 }
 
 impl Program {

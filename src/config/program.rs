@@ -93,6 +93,7 @@ pub(super) fn unset(name: Rc<str>, umask: Option<u32>) -> Program {
             stdout: Output::Auto,
             stderr: Output::Auto,
         },
+        mail: None,
     }
 }
 
@@ -173,6 +174,7 @@ impl<'s> Reader<'s> {
             "oom_score_adj" => {
                 launch.oom_score_adj = self.value(value, |text| integer(text, -1000, 1000));
             }
+            "mail" => program.mail = self.mail_on(value),
             "no_new_privs" => self.set(&mut launch.no_new_privs, value, boolean),
             _ => {}
         }

@@ -11,7 +11,7 @@ use super::program::{Outer, Programs};
 use super::report::Report;
 use super::source::Source;
 use super::tree::{Node, Value};
-use super::{Config, Daemon, Files, Problems, Surroundings, tree};
+use super::{Config, Daemon, Files, Hook, Mail, Problems, Surroundings, tree};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -30,10 +30,10 @@ pub fn load(
     let mut report = Report::default();
     let sources = include::gather(path, surroundings, files, &mut report);
     let mut reader = Reader::new(&sources, surroundings, report);
-    let (daemon, programs) = reader.file();
-    let report = reader.report;
-    let warnings = report.finish(&sources)?;
-    Ok(Config { file: path.to_owned(), daemon, programs, warnings })
+    let read = reader.file();
+    let warnings = reader.report.finish(&sources)?;
+    let Read { daemon, mail, hooks, programs } = read;
+    Ok(Config { file: path.to_owned(), daemon, mail, hooks, programs, warnings })
 }
 
 /// Reads as much of `daemon:` as there is, for who only wants to reach the daemon.
@@ -105,6 +105,14 @@ fn before(text: &str, mistake: usize) -> &str {
     text.get(..cut).unwrap_or_default()
 }
 
+/// What a file says.
+struct Read {
+    daemon: Daemon,
+    mail: Option<Mail>,
+    hooks: Vec<Hook>,
+    programs: Programs,
+}
+
 /// What reading needs at hand. Lifetime `'s` is that of the sources.
 pub(super) struct Reader<'s> {
     pub(super) sources: &'s [Source],
@@ -123,7 +131,7 @@ impl<'s> Reader<'s> {
         Self { sources, surroundings, report, rotated, edges, spent: 0 }
     }
 
-    fn file(&mut self) -> (Daemon, Programs) {
+    fn file(&mut self) -> Read {
         let mut sections = Vec::new();
         for (number, source) in self.sources.iter().enumerate() {
             let mut fields = fields::known(&source.tree, TOP_KEYS, &mut self.report);
@@ -143,14 +151,20 @@ impl<'s> Reader<'s> {
         let daemon = self.daemon(&daemon_fields);
         let defaults = self.section(&main, "defaults", PROGRAM_KEYS);
         let outer = Outer::new(self, &daemon, &daemon_fields, defaults);
+        let env = self.env_layer(&outer.daemon_env, "", &[]);
+        let mail = main.get("mail").and_then(|field| self.mail(field.value, &env));
+        let hooks = main.get("hooks").map(|field| self.hooks(field.value, &env));
         let programs = self.programs(&sections, &outer);
+        if !main.contains_key("mail") {
+            self.warn_of_no_mail(&main, &sections);
+        }
         if programs.is_empty() {
             match main.get("programs") {
                 Some(field) => self.report.warning(field.key, "there are none"),
                 None => self.report.warning_in_file(0, "there are no programs in it"),
             }
         }
-        (daemon, programs)
+        Read { daemon, mail, hooks: hooks.unwrap_or_default(), programs }
     }
 
     fn section(&mut self, main: &Fields<'s>, name: &str, keys: &[super::keys::Key]) -> Fields<'s> {

@@ -9,7 +9,7 @@ use super::keys::PROGRAM_KEYS;
 use super::program::unset;
 use super::{
     Autorestart, Backoff, Capture, Condition, Dependency, EnvFile, Expected, Health, HealthHow,
-    InheritEnv, Launch, Limit, MaxRestarts, Output, Program, Ready, ReadyHow, Template,
+    InheritEnv, Launch, Limit, MailOn, MaxRestarts, Output, Program, Ready, ReadyHow, Template,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -77,6 +77,10 @@ impl One<'_> {
             "ready" => self.ready(policy.ready.as_ref()?),
             "health" => self.health(policy.health.as_ref()?),
             "critical" => policy.critical.to_string(),
+            "mail" => match self.program.mail.as_ref()? {
+                MailOn::Bool(word) => word.to_string(),
+                MailOn::Only(on) => list(on.iter().map(|occasion| occasion.as_str().to_owned())),
+            },
             _ => return None,
         })
     }

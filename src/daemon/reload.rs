@@ -170,5 +170,6 @@ fn plan_rows(plan: &Plan, changes: &Changes) -> Vec<Reply> {
         .iter()
         .map(|key| row(None, format!("daemon.{key} takes effect when the daemon is next started")));
     let now = changes.in_place.iter().map(|key| row(None, format!("daemon.{key} changed")));
-    steps.chain(later).chain(now).collect()
+    let reports = changes.reports.iter().map(|key| row(None, format!("{key} changed")));
+    steps.chain(later).chain(now).chain(reports).collect()
 }

@@ -181,6 +181,8 @@ fn empty(config: &Config) -> Config {
     Config {
         file: config.file.clone(),
         daemon: config.daemon.clone(),
+        mail: None,
+        hooks: Vec::new(),
         programs: std::collections::BTreeMap::new(),
         warnings: Vec::new(),
     }

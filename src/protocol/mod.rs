@@ -15,11 +15,12 @@ mod lines;
 mod reply;
 mod request;
 
+pub use crate::config::EventName;
 pub use commands::{COMMANDS, Command, Opt, Takes, find as find_command};
 pub use lines::{LineError, Lines};
 pub use reply::{
-    DetailRow, End, EventName, EventRow, ExitRow, GoneRow, OutputRow, PidRow, PlanRow, ProblemRow,
-    Reply, ResultRow, Row,
+    DetailRow, End, EventRow, ExitRow, GoneRow, OutputRow, PidRow, PlanRow, ProblemRow, Reply,
+    ResultRow, Row,
 };
 pub use request::{Request, Stream, Wait};
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::hello::{hex, unhex};
+use crate::config::EventName;
 use crate::supervisor::StateName;
 
 /// One line of an answer.
@@ -187,40 +188,6 @@ pub struct EventRow {
     pub expected: Option<bool>,
     /// In words.
     pub message: String,
-}
-
-/// The names of events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EventName {
-    /// A process is WAITING for another.
-    Waiting,
-    /// A process is STARTING.
-    Starting,
-    /// A process is RUNNING.
-    Running,
-    /// A start failed, or came too soon after the last: the next waits.
-    Backoff,
-    /// A process was asked to stop.
-    Stopping,
-    /// A process is STOPPED.
-    Stopped,
-    /// A process ended by itself.
-    Exited,
-    /// A process was given up.
-    Fatal,
-    /// A process is not well.
-    Unhealthy,
-    /// Captured output is being lost, or recorded again.
-    LostBytes,
-    /// The configuration was read again and applied.
-    Reloaded,
-    /// The configuration could not be read: nothing changed.
-    ReloadFailed,
-    /// The daemon is up.
-    DaemonStarted,
-    /// The daemon stops everything and ends.
-    DaemonStopping,
 }
 
 /// How an answer ended.

@@ -79,6 +79,7 @@ fn what(event: &EventRow) -> (String, Colour) {
         EventName::ReloadFailed => ("reload failed", Colour::Red),
         EventName::DaemonStarted => ("started", Colour::Green),
         EventName::DaemonStopping => ("stopping", Colour::Magenta),
+        EventName::MailFailed => ("mail failed", Colour::Red),
     };
     (what.to_owned(), colour)
 }

@@ -66,6 +66,7 @@ pub(super) fn program(name: &str, numprocs: u32) -> Program {
             stdout: Output::Discard,
             stderr: Output::Discard,
         },
+        mail: None,
     }
 }
 
@@ -88,7 +89,14 @@ fn config(programs: Vec<Program>) -> Config {
         exit_when: ExitWhen::Never,
     };
     let programs = programs.into_iter().map(|p| (p.name.to_string(), Rc::new(p))).collect();
-    Config { file: PathBuf::new(), daemon, programs, warnings: Vec::new() }
+    Config {
+        file: PathBuf::new(),
+        daemon,
+        mail: None,
+        hooks: Vec::new(),
+        programs,
+        warnings: Vec::new(),
+    }
 }
 
 /// A kernel that starts what it is asked to, kills what dies of signals, and keeps a diary.

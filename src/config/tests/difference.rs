@@ -24,7 +24,7 @@ fn every_key_shows_and_restarts_as_the_table_says() {
             "max_restarts" => "{count: 1, within: 1}",
             "starttime" | "stoptime" | "startretries" | "backoff" => "77",
             "stopsignal" => "USR1",
-            "stopasgroup" | "no_new_privs" | "critical" => "true",
+            "stopasgroup" | "no_new_privs" | "critical" | "mail" => "true",
             "env" => "{A: b}",
             "inherit_env" => "[A]",
             "limits" => "{core: 0}",

@@ -6,10 +6,12 @@ mod expansion;
 mod files;
 mod hostile;
 mod keys;
+mod mail;
 mod order;
 mod places;
 mod show;
 
+use super::mail::Occasion;
 use super::*;
 
 /// A file system of a few texts.

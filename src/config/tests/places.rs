@@ -72,8 +72,8 @@ fn keys_that_mean_nothing_are_refused() {
     for (text, told) in [
         ("program: {}", "tm.yaml:1:1: program: unknown key; did you mean `programs`?"),
         (
-            "mail: {}",
-            "tm.yaml:1:1: mail: unknown key; there are daemon, include, defaults, programs",
+            "zoo: {}",
+            "tm.yaml:1:1: zoo: unknown key; there are daemon, mail, hooks, include, defaults, programs",
         ),
         ("daemon: {lisen: x}", "tm.yaml:1:10: daemon.lisen: unknown key; did you mean `listen`?"),
         ("defaults: {umsk: x}", "tm.yaml:1:12: defaults.umsk: unknown key; did you mean `umask`?"),

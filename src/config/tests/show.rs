@@ -45,6 +45,7 @@ const WRITTEN: &[(&str, &str, &str)] = &[
         "{http: http://localhost:80/up, interval: 10s, timeout: 5s, retries: 1, start_period: 0s}",
     ),
     ("critical", "yes", "true"),
+    ("mail", "[unexpected_exit, fatal]", "[fatal, unexpected_exit]"),
 ];
 
 #[test]
