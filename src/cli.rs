@@ -59,7 +59,6 @@ const SECRET_FILE: Flag = Flag {
     value: Some("FILE"),
     summary: "its secret; else the one of the configuration",
 };
-
 /// Every applet.
 pub const APPLETS: &[Applet] = &[
     Applet {
@@ -125,6 +124,8 @@ pub enum Invocation {
     },
     /// Move captured output: started by the daemon, and of no use to people.
     Logger,
+    /// Send a message: as the logger, for the daemon and `check` to start.
+    Mail,
     /// Print this.
     Print(String),
 }
@@ -152,6 +153,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
         "-h" | "--help" => return Ok(Invocation::Print(help())),
         "-V" | "--version" => return Ok(Invocation::Print(version())),
         "logger" => return Ok(Invocation::Logger),
+        "mail" => return Ok(Invocation::Mail),
         _ => {}
     }
     // `check` is both; the applet needs no daemon.

@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod daemon;
 mod logger;
+mod mail;
 #[cfg(test)]
 mod papers;
 mod protocol;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
             0
         }
         Invocation::Logger => logger::run(),
+        Invocation::Mail => mail::run(),
         Invocation::Daemon { config, detach } => {
             daemon::run(&daemon::Options { config, detach, surroundings: surroundings() })
         }

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 
 /// The rooms under src/, each with those that it may name. A room may always name itself;
 /// main.rs and cli.rs are the door, and may name all.
-const MAY_NAME: [(&str, &[&str]); 7] = [
+const MAY_NAME: [(&str, &[&str]); 8] = [
     ("config", &[]),
     ("supervisor", &["config"]),
     ("protocol", &["supervisor", "config"]),
     ("sys", &[]),
     ("logger", &["sys"]),
+    ("mail", &["config", "sys"]),
     ("shell", &["protocol", "config", "sys", "supervisor"]),
-    ("daemon", &["config", "supervisor", "protocol", "sys", "logger"]),
+    ("daemon", &["config", "supervisor", "protocol", "sys", "logger", "mail"]),
 ];
 
 /// The one file outside of sys/ with unsafe functions: a trait of linefeed's declares them so.

@@ -80,6 +80,18 @@ pub fn set_name(name: &std::ffi::CStr) {
     let _ = nix::sys::prctl::set_name(name);
 }
 
+/// Keeps this process's memory from core dumps and debuggers.
+pub fn be_private() {
+    let _ = nix::sys::prctl::set_dumpable(false);
+}
+
+/// The name of this machine.
+pub fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
+}
+
 /// Sets the file mode creation mask.
 pub fn set_umask(mask: u32) {
     nix::sys::stat::umask(Mode::from_bits_truncate(mask));

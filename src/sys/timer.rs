@@ -72,3 +72,10 @@ impl AsFd for Timer {
         self.fd.as_fd()
     }
 }
+
+/// Has this process end by SIGALRM after a time, in whole seconds: for one that may hang in
+/// calls that know no deadline.
+pub fn alarm(after: Duration) {
+    let seconds = u32::try_from(after.as_secs().saturating_add(1)).unwrap_or(u32::MAX);
+    nix::unistd::alarm::set(seconds);
+}
