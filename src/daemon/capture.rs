@@ -154,6 +154,12 @@ impl Captures {
         self.pipes.get(key).map(|captured| &captured.settings)
     }
 
+    /// Whether something of a stream is still to be moved to its file.
+    pub(super) fn has_unrecorded(&self, key: &Key) -> bool {
+        self.logger.is_some()
+            && self.pipes.get(key).is_some_and(|captured| !captured.pipe.is_empty())
+    }
+
     /// Has the files of a stream emptied. Its number, for the answer.
     ///
     /// # Errors

@@ -5,12 +5,14 @@
 //! [`commands`].
 
 mod accept;
+mod backlog;
 mod capture;
 mod check;
 mod client;
 mod commands;
 mod container;
 mod effects;
+mod helpers;
 mod log;
 mod logging;
 mod order;
@@ -18,6 +20,7 @@ mod output;
 mod probes;
 mod recipe;
 mod reload;
+mod report;
 pub mod source;
 mod start;
 mod state_dir;
@@ -76,6 +79,7 @@ struct Daemon {
     reports: std::collections::HashMap<i32, std::os::fd::OwnedFd>,
     probes: probes::Probes,
     strays: Strays,
+    reporting: report::Reporting,
     clients: Vec<Client>,
     /// None: the control port is closed.
     listener: Option<TcpListener>,
@@ -214,8 +218,9 @@ impl Daemon {
         }
     }
 
-    /// Hands an event to all who follow.
+    /// Hands an event to all who follow, and to who reports it.
     fn publish(&mut self, event: &EventRow) {
+        self.report(event);
         let mut line = None;
         for client in &mut self.clients {
             if matches!(client.task, client::Task::Follow) {

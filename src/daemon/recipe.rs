@@ -34,6 +34,8 @@ pub(super) struct Kitchen {
     log_folder: Option<PathBuf>,
     /// The limits of open files, soft and hard, that the daemon was started with.
     open_files: (u64, u64),
+    /// The limit of core dumps, likewise.
+    core: (u64, u64),
     /// Users and groups, looked up when the configuration is read.
     ids: HashMap<Who, Result<Option<Ids>, String>>,
 }
@@ -56,6 +58,7 @@ impl Kitchen {
             null: File::options().read(true).write(true).open("/dev/null")?,
             log_folder: state_dir.map(|folder| folder.join("log")),
             open_files,
+            core: limits::core(),
             ids: HashMap::new(),
         })
     }
@@ -185,10 +188,22 @@ impl Kitchen {
         Ok((recipe, mode))
     }
 
-    /// The daemon raises its own limit of open files; what it starts has the one it was given.
-    fn inherited_limits(&self) -> impl Iterator<Item = (u32, u64, u64)> {
-        let (soft, hard) = self.open_files;
-        limits::number("nofile").map(|number| (number, soft, hard)).into_iter()
+    /// The daemon raises its own limit of open files, and may lower that of core dumps; what it
+    /// starts has those it was given.
+    pub(super) fn inherited_limits(&self) -> impl Iterator<Item = (u32, u64, u64)> + use<> {
+        let limits = [("nofile", self.open_files), ("core", self.core)];
+        let row = |(name, (soft, hard))| Some((limits::number(name)?, soft, hard));
+        limits.into_iter().filter_map(row)
+    }
+
+    /// The daemon's own environment, for what is no program.
+    pub(super) fn own_environment(&self) -> Vec<CString> {
+        self.inherited.clone().into_iter().filter_map(pair).collect()
+    }
+
+    /// The PATH in it.
+    pub(super) fn path(&self) -> Option<String> {
+        self.inherited.get(OsStr::new("PATH")).map(|path| path.to_string_lossy().into_owned())
     }
 
     /// Descriptor 0 of whom it does not concern.
@@ -202,7 +217,7 @@ impl Kitchen {
     }
 
     /// Whether the daemon may wait for the exec: not where it might hang.
-    fn mode(&self, found: &[CString], folder: Option<&str>) -> Mode {
+    pub(super) fn mode(&self, found: &[CString], folder: Option<&str>) -> Mode {
         let file = match found {
             [file] => Some(Path::new(OsStr::from_bytes(file.to_bytes()))),
             _ => None,

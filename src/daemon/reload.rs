@@ -107,6 +107,9 @@ impl Daemon {
         self.change_probes(&probed.map(|change| change.name.clone()).collect::<Vec<_>>());
         self.apply_to_daemon(&mut config);
         self.config = config;
+        if changes.reports.contains(&"mail") {
+            self.change_mail();
+        }
         let message = format!("{} applied", self.config.file.display());
         let event = self.daemon_event(EventName::Reloaded, message);
         self.publish(&event);

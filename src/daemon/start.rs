@@ -93,6 +93,7 @@ impl Daemon {
             probes: Probes::new(notify_prefix(&config.daemon.state_dir, &seed))
                 .map_err(kernel("making an epoll set"))?,
             strays: Strays::default(),
+            reporting: super::report::Reporting::default(),
             clients: Vec::new(),
             listener,
             secret,
@@ -154,6 +155,7 @@ impl Daemon {
         let plan = self.supervisor.plan(&config, &changes);
         self.supervisor.apply(plan, &config, &changes, self.now);
         self.config = config;
+        self.change_mail();
         let event = self.daemon_event(EventName::DaemonStarted, "daemon started".to_owned());
         self.publish(&event);
     }

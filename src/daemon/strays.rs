@@ -56,6 +56,7 @@ impl Daemon {
             if self.supervisor.by_pid(pid).is_some()
                 || self.captures.is_logger(pid)
                 || self.probes.is_command(pid)
+                || self.reporting.helpers.has(pid)
                 || self.strays.known.contains(&pid)
             {
                 continue;

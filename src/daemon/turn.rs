@@ -37,6 +37,9 @@ impl Daemon {
             self.on_signal(signal);
         }
         self.read_reports(&slots);
+        for (_, pid) in slots.helpers.iter().filter(|(slot, _)| self.poller.ready(*slot).read) {
+            self.reporting.helpers.hear(*pid);
+        }
         if slots.logger.is_some_and(|slot| self.poller.ready(slot).read) {
             self.hear_logger();
         }
@@ -51,6 +54,7 @@ impl Daemon {
         self.perform(EFFECTS_A_TURN);
         self.mind_the_end();
         self.tend_logger();
+        self.tend_reports();
         self.flush();
         self.is_finished()
     }
@@ -70,6 +74,9 @@ impl Daemon {
         let reports = self.reports.iter();
         let reports = reports.map(|(pid, fd)| (self.poller.add(fd.as_fd(), Interest::Read), *pid));
         let reports = reports.collect();
+        let helpers = self.reporting.helpers.outputs();
+        let helpers = helpers.map(|(pid, fd)| (self.poller.add(fd, Interest::Read), pid));
+        let helpers = helpers.collect();
         let logger = self.captures.channel();
         let logger = logger.map(|(fd, interest)| self.poller.add(fd, interest));
         let probes = self.poller.add(self.probes.as_fd(), Interest::Read);
@@ -89,7 +96,7 @@ impl Daemon {
         if self.poller.ready(timer).read {
             self.timer.drain();
         }
-        Slots { listener, clients, reports, logger, probes }
+        Slots { listener, clients, reports, helpers, logger, probes }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -99,8 +106,9 @@ impl Daemon {
         // Once the logger was not waited for in vain, its time is over.
         let logger = self.logger_ending.map(|since| since + super::logging::PATIENCE);
         let logger = logger.filter(|at| *at > self.now.at).or(self.captures.due());
-        let supervisor = self.supervisor.next_deadline();
-        let others = [supervisor, self.probes.due(), self.strays.due(), logger, door];
+        let reports = self.reporting.due(self.now.at);
+        let (supervisor, probes) = (self.supervisor.next_deadline(), self.probes.due());
+        let others = [supervisor, probes, self.strays.due(), logger, reports, door];
         clients.chain(others.into_iter().flatten()).min()
     }
 
@@ -148,6 +156,11 @@ impl Daemon {
                     wait::reap(pid);
                     self.probe_ended(pid, exit);
                 }
+                None if self.reporting.helpers.has(pid) => {
+                    let _ = signals::send(pid, signals::KILL, true);
+                    wait::reap(pid);
+                    self.helper_ended(pid, exit);
+                }
                 None => {
                     wait::reap(pid);
                     let (pid_text, how) = (pid.to_string(), words::ended(exit));
@@ -190,7 +203,9 @@ impl Daemon {
             format!("{why}: stopping everything")
         };
         self.log(Level::Info, &message, &[]);
-        if !again {
+        if again {
+            self.reporting.give_up();
+        } else {
             let event = self.daemon_event(crate::protocol::EventName::DaemonStopping, message);
             self.publish(&event);
         }
@@ -245,7 +260,9 @@ impl Daemon {
         {
             return false;
         }
-        self.logger_is_done() && self.strays_are_gone()
+        // Both have a few seconds, and the same ones.
+        let (told, moved) = (self.reports_are_done(), self.logger_is_done());
+        told && moved && self.strays_are_gone()
     }
 
     /// Whether somebody waits for the daemon's end.
@@ -262,6 +279,8 @@ struct Slots {
     clients: Vec<usize>,
     /// Of children that were launched apart, with their pids.
     reports: Vec<(usize, i32)>,
+    /// What senders and hooks print, with their pids.
+    helpers: Vec<(usize, i32)>,
     logger: Option<usize>,
     probes: usize,
 }

@@ -226,6 +226,18 @@ pub fn exposed(file: &File, path: &Path) -> Option<String> {
         .then(|| format!("others may read it, or its group write it: chmod 600 {shown}"))
 }
 
+/// A file in memory that holds this, to be read from its beginning by who gets the descriptor.
+///
+/// # Errors
+/// Those of memfd_create(2) and write(2).
+pub fn in_memory(bytes: &[u8]) -> io::Result<File> {
+    let flags = nix::sys::memfd::MFdFlags::MFD_CLOEXEC;
+    let mut file = File::from(nix::sys::memfd::memfd_create(c"taskmaster", flags)?);
+    file.write_all(bytes)?;
+    io::Seek::rewind(&mut file)?;
+    Ok(file)
+}
+
 /// Whose a folder is; none if there is none. A link is not followed, and is nobody's folder.
 pub fn owner_of_folder(folder: &Path) -> Option<u32> {
     fs::symlink_metadata(folder)

@@ -35,6 +35,25 @@ pub fn open_files() -> (u64, u64) {
     (limit.rlim_cur, limit.rlim_max)
 }
 
+/// The limit of core dumps, soft and hard, in bytes.
+pub fn core() -> (u64, u64) {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` lives through the call.
+    unsafe { libc::getrlimit(libc::RLIMIT_CORE, &mut limit) };
+    (limit.rlim_cur, limit.rlim_max)
+}
+
+/// Has this process leave no core dump, as there is a secret in its memory. Children inherit that.
+///
+/// One byte, not none: with none a dump that goes to a pipe is written all the same, with less
+/// than a page neither that nor a file is, see core(5).
+pub fn lower_core() {
+    let (_, hard) = core();
+    let limit = libc::rlimit { rlim_cur: hard.min(1), rlim_max: hard };
+    // SAFETY: `limit` lives through the call. Up to the hard limit is always allowed.
+    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &limit) };
+}
+
 /// Makes it as many as the hard limit allows.
 pub fn raise_open_files() {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

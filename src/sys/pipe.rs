@@ -5,10 +5,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt, fchown};
+use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+use super::poll::{Interest, Poller};
 
 /// A pipe, kept open both ways.
 #[derive(Debug)]
@@ -22,6 +25,13 @@ impl Pipe {
     pub fn new() -> io::Result<Self> {
         let (_read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
         open(write.as_raw_fd(), OpenOptions::new().read(true).write(true)).map(Self)
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        let mut poller = Poller::new();
+        let slot = poller.add(self.0.as_fd(), Interest::Read);
+        poller.wait(Some(Duration::ZERO)).is_err() || !poller.ready(slot).read
     }
 
     /// Gives it to a user and group, who may then open it by /dev/stdout.
@@ -51,7 +61,7 @@ impl Pipe {
     }
 }
 
-/// A plain pipe, for one who reads without waiting and one who writes.
+/// A plain pipe: its end to read, which never blocks, and its end to write.
 ///
 /// # Errors
 /// Those of pipe2(2) and fcntl(2).

@@ -9,6 +9,7 @@ mod bench;
 mod capture;
 mod completions;
 mod facts;
+mod post_office;
 
 mod container;
 mod detach;
@@ -21,6 +22,7 @@ mod identity;
 mod launch;
 mod life;
 mod logger;
+mod mail;
 mod order;
 mod output;
 mod probes;
