@@ -56,7 +56,8 @@ _taskmaster() {
     case $applet in
         daemon) flags+=" -c --config -d --detach" ;;
         shell) flags+=" -c --config -s --server --secret-file" ;;
-        up | check) flags+=" -c --config" ;;
+        up) flags+=" -c --config" ;;
+        check) flags+=" -c --config --mail" ;;
     esac
     while [[ $applet != command ]] && ((at < last)); do
         local word=${words[at]}

@@ -137,6 +137,7 @@ end
 
 complete -c taskmaster -n __taskmaster_is_first -a daemon -d 'Start what the configuration names'
 complete -c taskmaster -n __taskmaster_is_first -a shell -d 'Talk to the daemon'
+complete -c taskmaster -n '__taskmaster_using check' -l mail -d 'Send a test message'
 complete -c taskmaster -n __taskmaster_is_first -a up -d 'A daemon if need be, then the prompt'
 
 for name in taskmaster taskmasterctl

@@ -59,6 +59,13 @@ const SECRET_FILE: Flag = Flag {
     value: Some("FILE"),
     summary: "its secret; else the one of the configuration",
 };
+const MAIL: Flag = Flag {
+    short: None,
+    long: "mail",
+    value: None,
+    summary: "send a test message, and tell each step",
+};
+
 /// Every applet.
 pub const APPLETS: &[Applet] = &[
     Applet {
@@ -85,9 +92,9 @@ pub const APPLETS: &[Applet] = &[
     Applet {
         name: "check",
         link: None,
-        usage: "[-c FILE]",
+        usage: "[-c FILE] [--mail]",
         summary: "read the configuration and print every problem in it",
-        flags: &[CONFIG],
+        flags: &[CONFIG, MAIL],
     },
 ];
 
@@ -121,6 +128,8 @@ pub enum Invocation {
     Check {
         /// `-c`.
         config: Option<PathBuf>,
+        /// `--mail`.
+        mail: bool,
     },
     /// Move captured output: started by the daemon, and of no use to people.
     Logger,
@@ -213,6 +222,7 @@ fn read(applet: &Applet, called: &str, args: Vec<OsString>) -> Result<Invocation
 struct Given {
     config: Option<PathBuf>,
     detach: bool,
+    mail: bool,
     server: Option<String>,
     secret_file: Option<PathBuf>,
     command: Vec<String>,
@@ -228,6 +238,7 @@ impl Given {
         match flag.long {
             "config" => self.config = Some(value.into()),
             "detach" => self.detach = true,
+            "mail" => self.mail = true,
             "server" => self.server = Some(text(value)?),
             _ => self.secret_file = Some(value.into()),
         }
@@ -235,12 +246,12 @@ impl Given {
     }
 
     fn invocation(self, applet: &Applet) -> Invocation {
-        let Self { config, detach, server, secret_file, command } = self;
+        let Self { config, detach, mail, server, secret_file, command } = self;
         match applet.name {
             "daemon" => Invocation::Daemon { config, detach },
             "shell" => Invocation::Shell { config, server, secret_file, command },
             "up" => Invocation::Up { config },
-            _ => Invocation::Check { config },
+            _ => Invocation::Check { config, mail },
         }
     }
 }

@@ -36,12 +36,15 @@ fn main() -> ExitCode {
         }
         Invocation::Logger => logger::run(),
         Invocation::Mail => mail::run(),
-        Invocation::Daemon { config, detach } => {
-            daemon::run(&daemon::Options { config, detach, surroundings: surroundings() })
-        }
-        Invocation::Check { config } => {
+        Invocation::Daemon { config, detach } => daemon::run(&daemon::Options {
+            config,
+            detach,
+            mail: false,
+            surroundings: surroundings(),
+        }),
+        Invocation::Check { config, mail } => {
             let detach = false;
-            daemon::check(&daemon::Options { config, detach, surroundings: surroundings() })
+            daemon::check(&daemon::Options { config, detach, mail, surroundings: surroundings() })
         }
         Invocation::Shell { config, server, secret_file, command } => {
             let surroundings = surroundings();

@@ -1,12 +1,15 @@
 //! `taskmaster check`: reads the configuration and prints every problem.
 
+use std::ffi::OsStr;
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use super::recipe::Kitchen;
 use super::{Options, source};
-use crate::config::{Config, Problems, Program};
-use crate::sys::limits;
+use crate::config::{Config, Login, Password, Problems, Program, Server, Smtp};
 use crate::sys::process::is_terminal;
+use crate::sys::{exec, limits};
 
 /// Prints what is wrong on stderr. The exit status: 0, or 2 with problems.
 pub fn check(options: &Options) -> u8 {
@@ -32,7 +35,7 @@ pub fn check(options: &Options) -> u8 {
         }
     }
     let _ = writeln!(std::io::stdout(), "{}", summary(&config));
-    0
+    if options.mail && !super::try_mail::try_mail(&config) { 2 } else { 0 }
 }
 
 /// That all is well, and how much there is of it.
@@ -54,7 +57,37 @@ pub(super) fn warnings(config: &Config, kitchen: &Kitchen) -> Vec<String> {
     let missing = config.programs.values().flat_map(|program| kitchen.missing(program));
     let missing = missing.map(|what| format!("{file}: {what}"));
     let own = config.warnings.iter().map(ToString::to_string);
-    own.chain(missing).chain(too_many_streams(config)).collect()
+    let reports = missing_for_reports(config, kitchen);
+    let reports = reports.into_iter().map(|what| format!("{file}: {what}"));
+    own.chain(missing).chain(reports).chain(too_many_streams(config)).collect()
+}
+
+/// What mail and hooks would miss: files that are not there.
+fn missing_for_reports(config: &Config, kitchen: &Kitchen) -> Vec<String> {
+    let mut missing = Vec::new();
+    let mut need = |key: &str, path: &Path| {
+        if !path.exists() {
+            missing.push(format!("{key}: no such file: {}", path.display()));
+        }
+    };
+    match config.mail.as_ref().map(|mail| &mail.server) {
+        Some(Server::Sendmail(program)) => need("mail.server", program),
+        Some(Server::Smtp(Smtp { login: Some(Login { password, .. }), .. })) => match password {
+            Password::File(file) => need("mail.password_file", file),
+            Password::Text(_) => {}
+        },
+        Some(Server::Smtp(_) | Server::Folder(_)) | None => {}
+    }
+    for command in config.hooks.iter().filter_map(|hook| hook.cmd.first()) {
+        let files = exec::candidates(command, kitchen.path().as_deref());
+        if !files.iter().any(|file| Path::new(OsStr::from_bytes(file.to_bytes())).exists()) {
+            missing.push(match command.contains('/') {
+                true => format!("hooks.cmd: no such file: {command}"),
+                false => format!("hooks.cmd: {command} is not in any folder of PATH"),
+            });
+        }
+    }
+    missing
 }
 
 /// Each captured stream takes an open file of the daemon's and one of the logger's.

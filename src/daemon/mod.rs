@@ -27,6 +27,7 @@ mod state_dir;
 mod story;
 mod strays;
 mod tail;
+mod try_mail;
 mod turn;
 mod wait;
 mod watch;
@@ -61,6 +62,8 @@ pub struct Options {
     pub config: Option<PathBuf>,
     /// `-d`.
     pub detach: bool,
+    /// `--mail`, of `check`.
+    pub mail: bool,
     /// What the configuration may depend on.
     pub surroundings: Surroundings,
 }

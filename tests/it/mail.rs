@@ -8,6 +8,7 @@ mod secrets;
 mod storm;
 #[cfg(feature = "tls")]
 mod tls;
+mod tried;
 
 use crate::bench::Bench;
 
