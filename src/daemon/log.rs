@@ -49,6 +49,12 @@ enum Sink {
     Nowhere,
 }
 
+/// Facts that every line in JSON has, null where there are none.
+const ALWAYS: [&str; 3] = ["name", "pid", "reason"];
+
+/// Facts that are numbers.
+const NUMBERS: [&str; 4] = ["pid", "changes", "events", "runs"];
+
 /// What a pipe with any room takes at once, in bytes: see pipe(7).
 const PIPE_BUF: usize = 4096;
 
@@ -211,11 +217,25 @@ fn words(line: &Line<'_>) -> String {
 fn as_json(time: &str, line: &Line<'_>) -> String {
     // By hand, since a map would sort the keys. Cut, the line would be no object any more: its parts
     // are cut instead.
-    let head = [("time", time), ("level", word(line.level)), ("message", line.message)];
-    let pairs = head.iter().chain(line.facts);
     let text = |text: &str| serde_json::to_string(cut(text, PART_LIMIT)).unwrap_or_default();
+    let value = |key: &str, fact: &str| match fact.parse::<u64>() {
+        Ok(number) if NUMBERS.contains(&key) => number.to_string(),
+        _ => text(fact),
+    };
+    let mut pairs = vec![
+        ("time", text(time)),
+        ("level", text(word(line.level))),
+        ("message", text(line.message)),
+    ];
+    let fact = |key: &str| line.facts.iter().find(|(name, _)| *name == key);
+    pairs.extend(ALWAYS.map(|key| match fact(key) {
+        Some((_, fact)) => (key, value(key, fact)),
+        None => (key, "null".to_owned()),
+    }));
+    let others = line.facts.iter().filter(|(key, _)| !ALWAYS.contains(key));
+    pairs.extend(others.map(|(key, fact)| (*key, value(key, fact))));
     let pairs: Vec<String> =
-        pairs.map(|(key, value)| format!("{}:{}", text(key), text(value))).collect();
+        pairs.iter().map(|(key, value)| format!("{}:{value}", text(key))).collect();
     format!("{{{}}}\n", pairs.join(","))
 }
 
@@ -284,6 +304,35 @@ mod tests {
             as_text("T", &line),
             "T info    ended\u{fffd}[31m name=web reason=\"exit 3\" odd=\"a\\nb\"\n"
         );
+    }
+
+    #[test]
+    fn every_line_in_json_has_the_same_keys_first() {
+        let of = |facts: &[(&'static str, &str)]| {
+            as_json("T", &Line { level: Level::Info, message: "m", facts })
+        };
+        let head = r#"{"time":"T","level":"info","message":"m","#;
+        assert_eq!(of(&[]), format!("{head}\"name\":null,\"pid\":null,\"reason\":null}}\n"));
+        assert_eq!(
+            of(&[("peer", "1"), ("pid", "71"), ("name", "42"), ("events", "3")]),
+            format!(
+                "{head}\"name\":\"42\",\"pid\":71,\"reason\":null,\"peer\":\"1\",\"events\":3}}\n"
+            )
+        );
+    }
+
+    #[test]
+    fn syslog_gets_a_frame_of_its_own() {
+        let line = Line { level: Level::Error, message: "fatal", facts: &[("name", "a")] };
+        let frame = |format| syslog(SystemTime::UNIX_EPOCH, &line, format);
+        let text = frame(LogFormat::Text);
+        let id = std::process::id();
+        assert!(text.starts_with("<27>Jan  1 ") || text.starts_with("<27>Dec 31 "), "{text}");
+        assert!(text.ends_with(&format!(" taskmaster[{id}]: fatal name=a")), "{text}");
+        let json = frame(LogFormat::Json);
+        let (_, object) = json.split_once("]: ").unwrap();
+        let object: serde_json::Value = serde_json::from_str(object).unwrap();
+        assert_eq!((&object["level"], &object["name"]), (&"error".into(), &"a".into()));
     }
 
     #[test]

@@ -166,7 +166,7 @@ impl Daemon {
                     let (pid_text, how) = (pid.to_string(), words::ended(exit));
                     self.strays.reaped(pid);
                     self.strays.look_soon(self.now.at);
-                    let facts = [("pid", pid_text.as_str()), ("end", how.as_str())];
+                    let facts = [("pid", pid_text.as_str()), ("reason", how.as_str())];
                     self.log(Level::Info, "reaped a child that is no program's", &facts);
                 }
             }

@@ -51,6 +51,87 @@ fn json_is_an_object_a_line() {
     assert_eq!((&stopped["name"], &stopped["level"]), (&"a".into(), &"info".into()));
 }
 
+/// What stands behind this macro in the entries of taskmaster(1) on the log.
+fn in_the_manual(word: &str) -> Vec<String> {
+    let page = include_str!("../../man/taskmaster.1");
+    let (_, section) = page.split_once(".Sh THE EVENT LOG").unwrap();
+    let (section, _) = section.split_once(".Sh LIMITS").unwrap();
+    let entries = section.lines().filter_map(|line| line.strip_prefix(&format!(".It {word} ")));
+    let words = entries.flat_map(|entry| entry.split(" , "));
+    words.map(|text| text.trim_matches('"').to_owned()).collect()
+}
+
+#[test]
+fn every_line_has_the_same_keys_and_stands_in_the_manual() {
+    const HEAD: [&str; 6] = ["time", "level", "message", "name", "pid", "reason"];
+    let mut bench = Bench::new("");
+    let programs = "a: {cmd: sleep 1000, starttime: 0}\n\
+        b: {cmd: 'false', startretries: 1, backoff: 0.1}\n\
+        c: {cmd: sh leaver, starttime: 0, autorestart: never}\n\
+        d: {cmd: 'true', starttime: 0, autorestart: never}\n\
+        e: {cmd: /nonexistent, startretries: 0}";
+    bench.configure_daemon("log: {format: json, level: debug},", programs);
+    let text = bench.read("taskmaster.yaml");
+    let reports = "mail: {server: 'sendmail:/nonexistent', from: a@b.example, to: c@d.example}\n\
+        hooks: [{on: [fatal], cmd: sh -c 'echo hello; exit 1'}, {on: [fatal], cmd: /nonexistent}]\n";
+    bench.write("taskmaster.yaml", &format!("{reports}{text}"));
+    let leaver =
+        "setsid sh -c 'echo >left; exec sleep 1000' & until test -e left; do :; done; exit 3";
+    bench.write("leaver", leaver);
+    bench.start();
+    bench.until_state("b", "FATAL");
+    let mut stranger = bench.stranger();
+    stranger.send("{}");
+    stranger.line();
+    bench.until("it left its program", |bench| bench.log().contains("left its program"));
+    bench.until("a hook and a sender ended", |bench| {
+        bench.log().contains("hook ended") && bench.log().contains("mail failed")
+    });
+    bench.ctl("restart a");
+    for number in [libc::SIGHUP, libc::SIGUSR1, libc::SIGALRM] {
+        signal(bench.pid(), number);
+    }
+    bench.until("the signals are logged", |bench| {
+        ["SIGHUP", "SIGUSR1", "SIGALRM"].iter().all(|word| bench.log().contains(word))
+    });
+    bench.write("taskmaster.yaml", &format!("{reports}{}", text.replace("  a:", "  z:")));
+    assert_eq!(bench.ctl("reload").status, 0);
+    bench.until("a is gone", |bench| bench.log().contains("\"removed\""));
+    bench.write("taskmaster.yaml", &text.replace("cmd: sleep 1000", "cmd: sleep 1000, x: y"));
+    assert_eq!(bench.ctl("reload").status, 1);
+    bench.stop();
+
+    let (keys, messages) = (in_the_manual("Va"), in_the_manual("Li"));
+    let log = bench.log();
+    let mut seen = std::collections::BTreeSet::new();
+    for line in log.lines() {
+        let object: Value = serde_json::from_str(line).unwrap();
+        let object = object.as_object().unwrap();
+        let places = HEAD.map(|key| line.find(&format!("\"{key}\":")).expect(line));
+        assert!(places.is_sorted() && places[0] == 1, "{line}");
+        let others: Vec<&String> =
+            object.keys().filter(|key| !HEAD.contains(&key.as_str())).collect();
+        assert!(others.iter().all(|key| keys.contains(key)), "{line}");
+        assert!(object["pid"].is_null() || object["pid"].is_number(), "{line}");
+        let message = object["message"].as_str().unwrap();
+        let known = messages.iter().filter(|known| message.starts_with(known.as_str()));
+        match known.max_by_key(|known| known.len()) {
+            Some(known) => {
+                seen.insert(known.clone());
+            }
+            // A problem or a warning, in words alone.
+            None => {
+                let plain = others.is_empty() && object["name"].is_null();
+                assert!(
+                    plain && ["warning", "error"].contains(&object["level"].as_str().unwrap()),
+                    "{line}"
+                );
+            }
+        }
+    }
+    assert!(seen.len() >= 18, "{seen:?}");
+}
+
 #[test]
 fn what_matters_less_than_its_level_is_left_out() {
     let mut bench = Bench::new("");

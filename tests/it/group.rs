@@ -121,7 +121,7 @@ fn one_that_left_the_group_is_reaped_and_logged_when_it_ends() {
     let (bench, stray) = with_stray();
     signal(stray, libc::SIGKILL);
     bench.until("it is reaped", |bench| programs_of(bench.pid()).is_empty());
-    let line = format!("pid={stray} end=\"killed by KILL\"");
+    let line = format!("pid={stray} reason=\"killed by KILL\"");
     bench.until("its end is logged", |bench| bench.log().contains(&line));
     assert_eq!(bench.ctl("version").status, 0);
 }
