@@ -13,6 +13,7 @@ mod commands;
 mod container;
 mod effects;
 mod helpers;
+mod launch_words;
 mod log;
 mod logging;
 mod order;
