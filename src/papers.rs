@@ -330,6 +330,7 @@ fn event_names() -> Vec<String> {
         Stopped,
         Exited,
         Fatal,
+        Adopted,
         LostBytes,
         Reloaded,
         ReloadFailed,
@@ -338,8 +339,8 @@ fn event_names() -> Vec<String> {
     ];
     for event in all {
         match event {
-            Starting | Running | Backoff | Stopping | Stopped | Exited | Fatal | LostBytes
-            | Reloaded | ReloadFailed | DaemonStarted | DaemonStopping => {}
+            Starting | Running | Backoff | Stopping | Stopped | Exited | Fatal | Adopted
+            | LostBytes | Reloaded | ReloadFailed | DaemonStarted | DaemonStopping => {}
         }
     }
     all.map(|event| serde_json::to_value(event).unwrap().as_str().unwrap().to_owned()).to_vec()

@@ -183,6 +183,12 @@ impl Captures {
         }
     }
 
+    /// The numbers of a process's pipes.
+    pub(super) fn pipes_of(&self, program: &Rc<str>, index: u32) -> (Option<u64>, Option<u64>) {
+        let of = |which| self.pipes.get(&(program.clone(), index, which))?.pipe.number();
+        (of(Which::Stdout), of(Which::Stderr))
+    }
+
     /// Bytes of a process's output that were lost.
     pub(super) fn lost(&self, program: &Rc<str>, index: u32) -> u64 {
         let of = |which| self.pipes.get(&(program.clone(), index, which)).map_or(0, |c| c.lost);
@@ -249,6 +255,7 @@ impl Captures {
             nice: None,
             oom_score_adj: None,
             no_new_privs: true,
+            record: None,
         };
         let child = launcher.launch(&recipe, Mode::Together)?;
         let all = self.pipes.values().chain(&self.leaving);

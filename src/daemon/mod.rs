@@ -5,11 +5,14 @@
 //! [`commands`].
 
 mod accept;
+mod adopt;
+mod adopted;
 mod capture;
 mod check;
 mod client;
 mod commands;
 mod effects;
+mod journal;
 mod log;
 mod logging;
 mod output;
@@ -72,6 +75,9 @@ struct Daemon {
     /// Reports of children that were launched apart, by pid.
     reports: std::collections::HashMap<i32, std::os::fd::OwnedFd>,
     strays: Strays,
+    /// Those that an earlier daemon launched.
+    adopted: adopted::Adopted,
+    journal: journal::Journal,
     clients: Vec<Client>,
     listener: TcpListener,
     secret: Secret,
@@ -144,6 +150,7 @@ impl Daemon {
         }
         while self.supervisor.has_effects() {
             self.read_clock();
+            self.write_journal();
             self.perform(turn::EFFECTS_A_TURN);
             self.tend_logger();
         }
@@ -159,6 +166,7 @@ impl Daemon {
     fn end(mut self) {
         self.state_dir.remove_address();
         self.log(Level::Info, "daemon stopped", &[]);
+        self.journal.remove();
         let Self { mut clients, state_dir, .. } = self;
         // Who waits for the shutdown may start the next daemon at once: the lock goes first.
         drop(state_dir);

@@ -144,6 +144,7 @@ impl Kitchen {
             nice: launch.nice,
             oom_score_adj: launch.oom_score_adj.and_then(|n| CString::new(n.to_string()).ok()),
             no_new_privs: launch.no_new_privs,
+            record: None,
         };
         Ok(Prepared { recipe, mode, _open: open })
     }

@@ -101,6 +101,7 @@ impl Daemon {
         self.change_captures(&changed);
         self.apply_to_daemon(&mut config);
         self.config = config;
+        self.rewrite_journal();
         let message = format!("{} applied", self.config.file.display());
         let event = self.daemon_event(EventName::Reloaded, message);
         self.publish(&event);

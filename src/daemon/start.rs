@@ -3,7 +3,9 @@
 use std::net::{SocketAddr, TcpListener};
 
 use super::accept::Places;
+use super::adopted::Adopted;
 use super::capture::Captures;
+use super::journal::Journal;
 use super::log::EventLog;
 use super::recipe::Kitchen;
 use super::state_dir::{self, StateDir};
@@ -77,6 +79,8 @@ impl Daemon {
             logger_ending: None,
             reports: std::collections::HashMap::new(),
             strays: Strays::default(),
+            adopted: Adopted::new().map_err(kernel("making an epoll set"))?,
+            journal: Journal::new(state_dir.folder()),
             clients: Vec::new(),
             listener,
             secret,
@@ -100,7 +104,9 @@ impl Daemon {
             ));
         }
         daemon.announce(address);
+        daemon.take_over(&config).map_err(cannot)?;
         daemon.take_up(config);
+        daemon.rewrite_journal();
         Ok(daemon)
     }
 

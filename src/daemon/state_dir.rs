@@ -1,13 +1,15 @@
 //! The state folder: the lock that makes one daemon of it, the secret, the address.
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::config::Daemon;
 use crate::protocol::hello::{Secret, hex};
 use crate::sys::lock::{Lock, LockError, take};
 use crate::sys::users::Ids;
-use crate::sys::{cause, files, random};
+use crate::sys::{cause, children, clock, files, poll, random};
 
 /// The most that a secret may hold, in bytes.
 const SECRET_LIMIT: u64 = 4096;
@@ -34,7 +36,7 @@ impl StateDir {
         let path = folder.join("lock");
         let file = files::open_private(&path)
             .map_err(|e| format!("opening {}: {}; {WAY_OUT}", path.display(), cause(&e)))?;
-        let lock = take(file).map_err(|error| match error {
+        let lock = take_soon(file).map_err(|error| match error {
             LockError::Io(e) => format!("locking {}: {}", path.display(), cause(&e)),
             LockError::Held(pid) => {
                 let who = pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
@@ -45,6 +47,11 @@ impl StateDir {
             }
         })?;
         Ok(Self { folder: folder.clone(), _lock: lock })
+    }
+
+    /// Where it is.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Says where the control port listens.
@@ -60,6 +67,26 @@ impl StateDir {
     /// Nobody listens any more.
     pub(super) fn remove_address(&self) {
         let _ = std::fs::remove_file(self.folder.join("address"));
+    }
+}
+
+/// Takes the lock. One that was killed while it launched a process shares it with that until
+/// exec: it is waited for.
+fn take_soon(mut file: File) -> Result<Lock, LockError> {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    const PAUSE: Duration = Duration::from_millis(5);
+    let until = clock::now() + PATIENCE;
+    loop {
+        match take(file) {
+            Err((LockError::Held(Some(pid)), again))
+                if !children::lives(pid) && clock::now() < until =>
+            {
+                // Nothing to wait for but time.
+                let _ = poll::Poller::new().wait(Some(PAUSE));
+                file = again;
+            }
+            taken => return taken.map_err(|(error, _)| error),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Task};
+use super::journal::Entry;
 use super::words::signal_name;
 use super::{Daemon, until, words};
 use crate::config::Level;
@@ -36,6 +37,9 @@ impl Daemon {
         for signal in caught {
             self.on_signal(signal);
         }
+        if self.poller.ready(slots.adopted).read || self.is_due(self.adopted.due()) {
+            self.see_adopted_ends();
+        }
         self.read_reports(&slots);
         if slots.logger.is_some_and(|slot| self.poller.ready(slot).read) {
             self.hear_logger();
@@ -45,6 +49,7 @@ impl Daemon {
         if self.poller.ready(slots.listener).read {
             self.accept();
         }
+        self.write_journal();
         self.perform(EFFECTS_A_TURN);
         self.tend_logger();
         self.flush();
@@ -65,6 +70,7 @@ impl Daemon {
         let reports = self.reports.iter();
         let reports = reports.map(|(pid, fd)| (self.poller.add(fd.as_fd(), Interest::Read), *pid));
         let reports = reports.collect();
+        let adopted = self.poller.add(self.adopted.as_fd(), Interest::Read);
         let logger = self.captures.channel();
         let logger = logger.map(|(fd, interest)| self.poller.add(fd, interest));
         let due = self.next_deadline();
@@ -83,7 +89,7 @@ impl Daemon {
         if self.poller.ready(timer).read {
             self.timer.drain();
         }
-        Slots { listener, clients, reports, logger }
+        Slots { listener, clients, reports, adopted, logger }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -93,8 +99,14 @@ impl Daemon {
         // Once the logger was not waited for in vain, its time is over.
         let logger = self.logger_ending.map(|since| since + super::logging::PATIENCE);
         let logger = logger.filter(|at| *at > self.now.at).or(self.captures.due());
+        let kept = [self.adopted.due(), self.journal.due()];
         let others = [self.supervisor.next_deadline(), self.strays.due(), logger, door];
-        clients.chain(others.into_iter().flatten()).min()
+        let others = others.into_iter().chain(kept);
+        clients.chain(others.flatten()).min()
+    }
+
+    fn is_due(&self, at: Option<Instant>) -> bool {
+        at.is_some_and(|at| at <= self.now.at)
     }
 
     fn on_signal(&mut self, signal: i32) {
@@ -120,15 +132,13 @@ impl Daemon {
     /// still keeps its number.
     fn reap(&mut self) {
         while let Some((pid, end)) = wait::next_ended() {
-            let exit = match end {
-                wait::End::Code(code) => Exit::Code(code),
-                wait::End::Signal(signal) => Exit::Signal(signal),
-            };
+            let exit = exit_of(end);
             match self.supervisor.by_pid(pid) {
                 Some(id) => {
                     let _ = signals::send(pid, signals::KILL, true);
                     self.read_report(pid);
                     wait::reap(pid);
+                    self.journal.forget(pid);
                     self.supervisor.event(id, Event::Ended(pid, exit), self.now);
                     self.strays.look_soon(self.now.at);
                 }
@@ -182,14 +192,15 @@ impl Daemon {
             let event = self.daemon_event(crate::protocol::EventName::DaemonStopping, message);
             self.publish(&event);
         }
+        self.note(&[Entry::Shutdown]);
         self.supervisor.shut_down(self.config.daemon.shutdown_time, self.now);
     }
 
     fn tick(&mut self) {
-        if self.supervisor.next_deadline().is_some_and(|at| at <= self.now.at) {
+        if self.is_due(self.supervisor.next_deadline()) {
             self.supervisor.tick(self.now);
         }
-        if self.strays.due().is_some_and(|at| at <= self.now.at) {
+        if self.is_due(self.strays.due()) {
             self.look_for_strays();
         }
         self.tick_clients();
@@ -243,11 +254,21 @@ impl Daemon {
     }
 }
 
+/// How a process ended, as the supervisor is told.
+pub(super) fn exit_of(end: wait::End) -> Exit {
+    match end {
+        wait::End::Code(code) => Exit::Code(code),
+        wait::End::Signal(signal) => Exit::Signal(signal),
+    }
+}
+
 /// Where a turn finds what it polled.
 struct Slots {
     listener: usize,
     clients: Vec<usize>,
     /// Of children that were launched apart, with their pids.
     reports: Vec<(usize, i32)>,
+    /// Of the set of those that are not this daemon's children.
+    adopted: usize,
     logger: Option<usize>,
 }

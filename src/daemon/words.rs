@@ -12,6 +12,7 @@ pub(super) fn ended(exit: Exit) -> String {
     match exit {
         Exit::Code(code) => format!("exit {code}"),
         Exit::Signal(signal) => format!("killed by {}", signal_name(signal)),
+        Exit::Unknown => "ended, status unknown".to_owned(),
     }
 }
 
@@ -20,11 +21,12 @@ pub(super) fn signal_name(signal: i32) -> String {
     Signal(signal).name()
 }
 
-/// An end as it is sent.
-pub(super) fn exit_row(exit: Exit) -> ExitRow {
+/// An end as it is sent; none: nobody can tell.
+pub(super) fn exit_row(exit: Exit) -> Option<ExitRow> {
     match exit {
-        Exit::Code(code) => ExitRow::Code(code),
-        Exit::Signal(signal) => ExitRow::Signal(signal_name(signal)),
+        Exit::Code(code) => Some(ExitRow::Code(code)),
+        Exit::Signal(signal) => Some(ExitRow::Signal(signal_name(signal))),
+        Exit::Unknown => None,
     }
 }
 
@@ -40,7 +42,7 @@ pub(super) fn row(process: &Process, now: Instant) -> Row {
         since: process.since.map(when::rfc3339),
         uptime: up.map(|(_, started)| now.saturating_duration_since(started).as_secs()),
         restarts: process.restarts,
-        exit: process.last_end.map(|(exit, _)| exit_row(exit)),
+        exit: process.last_end.and_then(|(exit, _)| exit_row(exit)),
         expected: process.last_end.map(|(_, expected)| expected),
         description: description(process, now),
         lost_bytes: 0,
@@ -131,7 +133,7 @@ pub(super) fn event(
         from: Some(change.from),
         to: Some(change.to.name()),
         pid: change.pid,
-        exit: change.end.map(|(exit, _)| exit_row(exit)),
+        exit: change.end.and_then(|(exit, _)| exit_row(exit)),
         expected: change.end.map(|(_, expected)| expected),
         message: message(process, change, now),
     }

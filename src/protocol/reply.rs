@@ -207,6 +207,8 @@ pub enum EventName {
     Exited,
     /// A process was given up.
     Fatal,
+    /// A process of an earlier daemon that was killed was taken over.
+    Adopted,
     /// Captured output is being lost, or recorded again.
     LostBytes,
     /// The configuration was read again and applied.

@@ -72,6 +72,7 @@ fn what(event: &EventRow) -> (String, Colour) {
         EventName::Stopped => ("STOPPED", Colour::Dim),
         EventName::Exited => ("EXITED", Colour::Plain),
         EventName::Fatal => ("FATAL", Colour::Red),
+        EventName::Adopted => ("adopted", Colour::Magenta),
         EventName::LostBytes => ("output", Colour::Red),
         EventName::Reloaded => ("reloaded", Colour::Green),
         EventName::ReloadFailed => ("reload failed", Colour::Red),

@@ -14,6 +14,7 @@ mod past;
 pub mod process;
 mod reload;
 mod selector;
+mod snapshot;
 mod state_name;
 #[cfg(test)]
 mod walk;
@@ -28,6 +29,7 @@ pub use past::{Past, PastEnd};
 pub use process::{Change, Event, Exit, Moment, Pid, State, Then};
 pub use reload::Plan;
 pub use selector::Unknown;
+pub use snapshot::{Base, Snapshot, Stage};
 pub use state_name::StateName;
 
 use crate::config::Program;
@@ -101,6 +103,8 @@ pub struct Supervisor {
     deadlines: BTreeSet<(Instant, Id)>,
     effects: VecDeque<Effect>,
     shutdown: Option<Shutdown>,
+    /// Those whose state has changed since it was last asked.
+    touched: BTreeSet<Id>,
 }
 
 /// An orderly shutdown under way.
@@ -246,6 +250,11 @@ impl Supervisor {
         self.shutdown.is_some()
     }
 
+    /// Those whose state has changed since this was last asked.
+    pub fn take_touched(&mut self) -> BTreeSet<Id> {
+        std::mem::take(&mut self.touched)
+    }
+
     fn kill_all(&mut self, now: Moment) {
         self.shutdown = Some(Shutdown { kill_at: None });
         for id in self.all() {
@@ -265,6 +274,9 @@ impl Supervisor {
         process.state = after;
         for action in &actions {
             remember(&mut process.past, before, action, now);
+        }
+        if before != after {
+            self.touched.insert(id);
         }
         let old = before.process().map(|(pid, _)| pid);
         let new = after.process().map(|(pid, _)| pid);

@@ -31,6 +31,8 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use serde::{Deserialize, Serialize};
+
 use super::StateName;
 use crate::config::{Autorestart, Backoff, Expected, Policy, Program, Signal};
 
@@ -109,7 +111,8 @@ pub enum State {
 }
 
 /// What follows a stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Then {
     /// STOPPED.
     Stop,
@@ -120,12 +123,15 @@ pub enum Then {
 }
 
 /// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Exit {
     /// By exit(2) with this code.
     Code(i32),
     /// By this signal.
     Signal(i32),
+    /// Nobody can tell: it was another daemon's child. Never expected.
+    Unknown,
 }
 
 /// What happens to a process.
@@ -243,7 +249,8 @@ pub fn is_expected(policy: &Policy, exit: Exit) -> bool {
     policy.exitcodes.iter().any(|expected| match (expected, exit) {
         (Expected::Code(code), Exit::Code(with)) => i32::from(*code) == with,
         (Expected::Signal(signal), Exit::Signal(by)) => signal.number() == by,
-        (Expected::Code(_), Exit::Signal(_)) | (Expected::Signal(_), Exit::Code(_)) => false,
+        (Expected::Code(_), Exit::Signal(_) | Exit::Unknown)
+        | (Expected::Signal(_), Exit::Code(_) | Exit::Unknown) => false,
     })
 }
 

@@ -1,7 +1,7 @@
 //! epoll(7), level-triggered: for thousands of descriptors of which few are ready at a time.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::epoll::{Epoll as Set, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
@@ -55,7 +55,19 @@ impl Epoll {
     /// # Errors
     /// Those of epoll_wait(2).
     pub fn wait(&mut self) -> io::Result<()> {
-        self.found = match self.set.wait(&mut self.events, EpollTimeout::NONE) {
+        self.wait_for(EpollTimeout::NONE)
+    }
+
+    /// Looks what is ready now.
+    ///
+    /// # Errors
+    /// Those of epoll_wait(2).
+    pub fn look(&mut self) -> io::Result<()> {
+        self.wait_for(EpollTimeout::ZERO)
+    }
+
+    fn wait_for(&mut self, timeout: EpollTimeout) -> io::Result<()> {
+        self.found = match self.set.wait(&mut self.events, timeout) {
             Err(nix::errno::Errno::EINTR) => 0,
             found => found?,
         };
@@ -72,6 +84,12 @@ impl Epoll {
             gone: any(EpollFlags::EPOLLHUP | EpollFlags::EPOLLERR),
         };
         Some((event.data(), ready))
+    }
+}
+
+impl AsFd for Epoll {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.set.0.as_fd()
     }
 }
 

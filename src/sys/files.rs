@@ -245,6 +245,13 @@ pub fn only_root_can_change(path: &Path) -> bool {
     existing.is_some_and(|folder| folder.ancestors().all(safe))
 }
 
+/// Keeps room on the disk for a file to grow to this size, where the file system can: without it
+/// a write may fail later, and that is all.
+pub fn reserve(file: &File, size: u64) {
+    let size = libc::off_t::try_from(size).unwrap_or(libc::off_t::MAX);
+    let _ = nix::fcntl::fallocate(file, nix::fcntl::FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, size);
+}
+
 /// Gives a file or folder to a user, and keeps it private.
 ///
 /// # Errors

@@ -6,7 +6,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{OpenOptionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 
 use nix::fcntl::OFlag;
 
@@ -30,6 +30,11 @@ impl Pipe {
     /// Those of fchown(2).
     pub fn give(&self, user: u32, group: u32) -> io::Result<()> {
         fchown(&self.0, Some(user), Some(group))
+    }
+
+    /// Its number, by which others know it.
+    pub fn number(&self) -> Option<u64> {
+        self.0.metadata().ok().map(|about| about.ino())
     }
 
     /// For a program: open both ways, so that it never meets SIGPIPE, but waits when it is full.

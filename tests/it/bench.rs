@@ -151,6 +151,13 @@ impl Bench {
         status.unwrap().code().unwrap_or(-1)
     }
 
+    /// Kills the daemon, which gets to do nothing more.
+    pub fn kill(&mut self) {
+        let mut daemon = self.daemon.take().unwrap();
+        daemon.kill().unwrap();
+        daemon.wait().unwrap();
+    }
+
     /// Stops the daemon in order; it must succeed.
     pub fn stop(&mut self) {
         assert_eq!(self.ctl("shutdown").status, 0);
@@ -262,6 +269,34 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
+        self.end_daemon();
+        // What a daemon that was killed has left, and no other has taken over.
+        for (pid, start) in self.recorded() {
+            if started(pid) == Some(start) {
+                let _ = nix::sys::signal::killpg(
+                    nix::unistd::Pid::from_raw(pid),
+                    nix::sys::signal::Signal::SIGKILL,
+                );
+            }
+        }
+    }
+}
+
+impl Bench {
+    /// The processes that stand in the journal, each with its start time.
+    pub fn recorded(&self) -> Vec<(i32, u64)> {
+        let journal = self.read("state/journal");
+        let up = journal.lines().filter(|line| line.starts_with("{\"up\":"));
+        let json = up.filter_map(|line| line.rsplit_once(' '));
+        let values = json.filter_map(|(json, _)| serde_json::from_str::<Value>(json).ok());
+        let of = |value: Value| {
+            let up = &value["up"];
+            Some((i32::try_from(up["pid"].as_i64()?).ok()?, up["start"].as_u64()?))
+        };
+        values.filter_map(of).collect()
+    }
+
+    fn end_daemon(&mut self) {
         let Some(mut daemon) = self.daemon.take() else { return };
         // Twice: the second one kills what does not stop in time. The daemon takes all its
         // descendants with it.
@@ -385,6 +420,12 @@ pub fn until(what: &str, mut fact: impl FnMut() -> bool) {
 pub fn lives(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+/// When a process was started, in ticks since the boot.
+pub fn started(pid: i32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
 }
 
 /// Sends a signal to a process that this test, or its daemon, has started.

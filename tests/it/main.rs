@@ -28,6 +28,7 @@ mod scale;
 mod shell;
 mod signals;
 mod stop;
+mod survive;
 mod told;
 mod tour;
 mod trust;

@@ -1,0 +1,251 @@
+//! A process as plain data, for the daemon that comes after this one: written to the journal at
+//! every change, and handed over by an upgrade.
+//!
+//! It stands apart from [`State`], so that what was written by one version can be read by the
+//! next: each state is turned into a [`Stage`] and back by a total match, here and nowhere else.
+//! Points in time are nanoseconds of the monotonic clock, which goes on whatever daemon looks at it.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use super::process::{Exit, Pid, State, Then};
+use super::{Effect, Id, Process, StateName, Supervisor};
+use crate::config::Program;
+
+/// A process as it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The program.
+    pub program: String,
+    /// Its number among the program's processes.
+    pub index: u32,
+    /// What it is.
+    pub state: Stage,
+    /// When it entered this state.
+    pub since: Option<SystemTime>,
+    /// Starts by taskmaster itself since somebody asked for one.
+    pub restarts: u64,
+    /// How it last ended, and whether that was expected.
+    pub last_end: Option<(Exit, bool)>,
+    /// Why the last launch failed.
+    pub failure: Option<String>,
+}
+
+/// A [`State`] as it is written down. Never change what a name means: older ones are read.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)] // they are those of State
+pub enum Stage {
+    Stopped,
+    Spawning { from: StateName, retries: u32 },
+    Starting { pid: Pid, started: u64, retries: u32 },
+    Running { pid: Pid, started: u64 },
+    Backoff { until: u64, retries: u32 },
+    Stopping { pid: Pid, started: u64, asked: u64, killed: Option<u64>, then: Then },
+    Exited,
+    Fatal { retries: u32 },
+}
+
+impl Stage {
+    /// The live process.
+    pub fn pid(self) -> Option<Pid> {
+        match self {
+            Self::Starting { pid, .. } | Self::Running { pid, .. } | Self::Stopping { pid, .. } => {
+                Some(pid)
+            }
+            Self::Stopped
+            | Self::Spawning { .. }
+            | Self::Backoff { .. }
+            | Self::Exited
+            | Self::Fatal { .. } => None,
+        }
+    }
+}
+
+impl Stage {
+    /// Whether it is asked to go.
+    pub fn is_stopping(self) -> bool {
+        matches!(self, Self::Stopping { .. })
+    }
+}
+
+/// One reading of the monotonic clock in both forms, by which one is turned into the other.
+#[derive(Debug, Clone, Copy)]
+pub struct Base {
+    /// For this process.
+    pub at: Instant,
+    /// For all, in nanoseconds.
+    pub nanos: u64,
+}
+
+impl Base {
+    /// A point in time as all processes know it.
+    pub fn nanos(self, at: Instant) -> u64 {
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        match at.checked_duration_since(self.at) {
+            Some(later) => self.nanos.saturating_add(nanos(later)),
+            None => self.nanos.saturating_sub(nanos(self.at - at)),
+        }
+    }
+
+    /// And back.
+    pub fn instant(self, nanos: u64) -> Instant {
+        let at = match nanos.checked_sub(self.nanos) {
+            Some(later) => self.at.checked_add(Duration::from_nanos(later)),
+            None => self.at.checked_sub(Duration::from_nanos(self.nanos - nanos)),
+        };
+        at.unwrap_or(self.at)
+    }
+
+    fn stage(self, state: State) -> Stage {
+        let nanos = |at| self.nanos(at);
+        match state {
+            State::Stopped => Stage::Stopped,
+            State::Spawning { from, retries } => Stage::Spawning { from, retries },
+            State::Starting { pid, started, retries } => {
+                Stage::Starting { pid, started: nanos(started), retries }
+            }
+            State::Running { pid, started } => Stage::Running { pid, started: nanos(started) },
+            State::Backoff { until, retries } => Stage::Backoff { until: nanos(until), retries },
+            State::Stopping { pid, started, asked, killed, then } => Stage::Stopping {
+                pid,
+                started: nanos(started),
+                asked: nanos(asked),
+                killed: killed.map(nanos),
+                then,
+            },
+            State::Exited => Stage::Exited,
+            State::Fatal { retries } => Stage::Fatal { retries },
+        }
+    }
+
+    fn state(self, stage: Stage) -> State {
+        let instant = |nanos| self.instant(nanos);
+        match stage {
+            Stage::Stopped => State::Stopped,
+            Stage::Spawning { from, retries } => State::Spawning { from, retries },
+            Stage::Starting { pid, started, retries } => {
+                State::Starting { pid, started: instant(started), retries }
+            }
+            Stage::Running { pid, started } => State::Running { pid, started: instant(started) },
+            Stage::Backoff { until, retries } => State::Backoff { until: instant(until), retries },
+            Stage::Stopping { pid, started, asked, killed, then } => State::Stopping {
+                pid,
+                started: instant(started),
+                asked: instant(asked),
+                killed: killed.map(instant),
+                then,
+            },
+            Stage::Exited => State::Exited,
+            Stage::Fatal { retries } => State::Fatal { retries },
+        }
+    }
+}
+
+impl Process {
+    /// It, as plain data.
+    pub fn snapshot(&self, base: Base) -> Snapshot {
+        Snapshot {
+            program: self.program.name.to_string(),
+            index: self.index,
+            state: base.stage(self.state),
+            since: self.since,
+            restarts: self.restarts,
+            last_end: self.last_end,
+            failure: self.failure.clone(),
+        }
+    }
+}
+
+impl Supervisor {
+    /// Takes up a process of this program as an earlier daemon left it. One that was to be launched
+    /// will be.
+    pub fn restore(&mut self, program: &Rc<Program>, left: &Snapshot, base: Base) -> Id {
+        let id = self.find(&program.name, left.index);
+        let id = id.unwrap_or_else(|| self.insert(program, left.index));
+        let state = base.state(left.state);
+        if let Some(process) = self.slot(id) {
+            process.state = state;
+            process.since = left.since;
+            process.restarts = left.restarts;
+            process.last_end = left.last_end;
+            process.failure.clone_from(&left.failure);
+        }
+        if let Some((pid, _)) = state.process() {
+            self.pids.insert(pid, id);
+        }
+        if matches!(state, State::Spawning { .. }) {
+            self.effects.push_back(Effect::Spawn(id));
+        }
+        self.arm(id);
+        id
+    }
+
+    /// Sends the stop signal to one that is asked to go and may not have heard of it.
+    pub fn ask_again(&mut self, id: Id) {
+        let Some(process) = self.get(id) else { return };
+        if let State::Stopping { pid, killed: None, .. } = process.state {
+            let policy = &process.program.policy;
+            let (signal, group) = (policy.stopsignal.number(), policy.stopasgroup);
+            self.effects.push_back(Effect::Signal { id, pid, signal, group });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::program;
+    use super::*;
+
+    /// One of each, at a time that is not the base's.
+    fn states(at: Instant) -> Vec<State> {
+        let (pid, started, retries) = (7, at, 2);
+        let asked = at + Duration::from_millis(1500);
+        let stopping = |killed, then| State::Stopping { pid, started, asked, killed, then };
+        vec![
+            State::Stopped,
+            State::Spawning { from: StateName::Backoff, retries },
+            State::Starting { pid, started, retries },
+            State::Running { pid, started },
+            State::Backoff { until: asked, retries },
+            stopping(None, Then::Stop),
+            stopping(Some(asked), Then::Start),
+            stopping(None, Then::Forget),
+            State::Exited,
+            State::Fatal { retries },
+        ]
+    }
+
+    #[test]
+    fn what_one_daemon_writes_the_next_takes_up_as_it_was() {
+        #[allow(clippy::disallowed_methods)] // any point in time will do
+        let now = Instant::now();
+        let (base, later) = (
+            Base { at: now, nanos: 10_000_000_000 },
+            Base { at: now + Duration::from_secs(3), nanos: 13_000_000_000 },
+        );
+        let web = Rc::new(program("web", 1));
+        for state in states(now).into_iter().chain(states(now + Duration::from_secs(9))) {
+            let mut first = Supervisor::new();
+            let id = first.insert(&web, 0);
+            let process = first.slot(id).unwrap();
+            process.state = state;
+            process.restarts = 4;
+            process.last_end = Some((Exit::Unknown, false));
+            let written = serde_json::to_string(&first.get(id).unwrap().snapshot(base)).unwrap();
+            let read: Snapshot = serde_json::from_str(&written).unwrap();
+            let mut second = Supervisor::new();
+            let id = second.restore(&web, &read, later);
+            let process = second.get(id).unwrap();
+            assert_eq!((process.state, process.restarts), (state, 4), "{written}");
+            assert_eq!(process.last_end, Some((Exit::Unknown, false)));
+            let pid = state.process().map(|(pid, _)| pid);
+            assert_eq!(pid.and_then(|pid| second.by_pid(pid)), pid.map(|_| id));
+            assert_eq!(second.next_deadline(), super::super::deadline(&web.policy, state));
+            let launches = matches!(state, State::Spawning { .. });
+            assert_eq!(second.next_effect(), launches.then_some(Effect::Spawn(id)));
+        }
+    }
+}

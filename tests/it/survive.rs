@@ -1,0 +1,4 @@
+//! A daemon that is killed: what it leaves, and what the next one makes of it.
+
+mod adopt;
+mod damage;
