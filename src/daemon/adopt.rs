@@ -48,7 +48,10 @@ impl Daemon {
             return Ok(());
         }
         self.log(Level::Warning, "the last daemon did not end in order", &[]);
-        self.take_over_processes(past, config)
+        let logger = past.logger.filter(|logger| logger.boot == self.journal.boot());
+        self.take_over_processes(past, config)?;
+        self.find_captures(logger.map(|logger| (logger.pid, logger.start)));
+        Ok(())
     }
 
     fn take_over_processes(&mut self, past: Past, config: &Config) -> Result<(), String> {

@@ -14,6 +14,7 @@ mod commands;
 mod effects;
 mod journal;
 mod log;
+mod logger;
 mod logging;
 mod output;
 mod recipe;
@@ -167,6 +168,7 @@ impl Daemon {
         self.state_dir.remove_address();
         self.log(Level::Info, "daemon stopped", &[]);
         self.journal.remove();
+        self.state_dir.remove_door();
         let Self { mut clients, state_dir, .. } = self;
         // Who waits for the shutdown may start the next daemon at once: the lock goes first.
         drop(state_dir);

@@ -104,6 +104,7 @@ impl Daemon {
             ));
         }
         daemon.announce(address);
+        daemon.kitchen.look_up(&config);
         daemon.take_over(&config).map_err(cannot)?;
         daemon.take_up(config);
         daemon.rewrite_journal();
@@ -131,7 +132,6 @@ impl Daemon {
 
     /// The first configuration: everything in it is new.
     fn take_up(&mut self, config: Config) {
-        self.kitchen.look_up(&config);
         for warning in self.warnings(&config) {
             self.warn(&warning);
         }

@@ -64,6 +64,11 @@ impl StateDir {
             .map_err(|error| format!("writing {}: {}", path.display(), cause(&error)))
     }
 
+    /// The logger has ended.
+    pub(super) fn remove_door(&self) {
+        let _ = std::fs::remove_file(self.folder.join(super::logging::DOOR));
+    }
+
     /// Nobody listens any more.
     pub(super) fn remove_address(&self) {
         let _ = std::fs::remove_file(self.folder.join("address"));

@@ -6,6 +6,7 @@
 pub mod channel;
 pub mod children;
 pub mod clock;
+pub mod door;
 pub mod epoll;
 pub mod exec;
 pub mod files;

@@ -4,8 +4,10 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 use super::identity;
+use super::poll::{Interest, Poller};
 use super::wait::End;
 
 /// A process.
@@ -45,6 +47,13 @@ impl PidFd {
     /// Its number and start time.
     pub fn identity(&self) -> (i32, u64) {
         (self.pid, self.start)
+    }
+
+    /// Waits until it has ended, at most so long. Whether it has.
+    pub fn wait(&self, most: Duration) -> bool {
+        let mut poller = Poller::new();
+        let slot = poller.add(self.fd.as_fd(), Interest::Read);
+        poller.wait(Some(most)).is_ok() && poller.ready(slot).read
     }
 
     /// Sends a signal to it, or to its whole group where `group`.

@@ -286,11 +286,13 @@ impl Bench {
     /// The processes that stand in the journal, each with its start time.
     pub fn recorded(&self) -> Vec<(i32, u64)> {
         let journal = self.read("state/journal");
-        let up = journal.lines().filter(|line| line.starts_with("{\"up\":"));
+        let kept = ["{\"up\":", "{\"logger\":"];
+        let is_kept = |line: &&str| kept.iter().any(|start| line.starts_with(start));
+        let up = journal.lines().filter(is_kept);
         let json = up.filter_map(|line| line.rsplit_once(' '));
         let values = json.filter_map(|(json, _)| serde_json::from_str::<Value>(json).ok());
         let of = |value: Value| {
-            let up = &value["up"];
+            let up = value.as_object()?.values().next()?;
             Some((i32::try_from(up["pid"].as_i64()?).ok()?, up["start"].as_u64()?))
         };
         values.filter_map(of).collect()
@@ -492,6 +494,29 @@ pub fn programs_of(pid: i32) -> Vec<i32> {
 /// Whether the tests run as root.
 pub fn is_root() -> bool {
     nix::unistd::Uid::effective().is_root()
+}
+
+/// Lets other processes get on for a moment: to meet them at any point, not to wait for something.
+#[allow(clippy::disallowed_methods)] // any time will do
+pub fn let_pass(micros: u64) {
+    std::thread::sleep(Duration::from_micros(micros));
+}
+
+/// The processes that have this line in their environment, each with the value of another.
+pub fn with_environment(line: &str, key: &str) -> Vec<(i32, String)> {
+    let mut found = Vec::new();
+    let pids = fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    for pid in pids.filter_map(|pid| pid.parse().ok()) {
+        let environment = proc(pid, "environ");
+        let lines: Vec<&str> = environment.split('\0').collect();
+        let value = lines.iter().find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
+        if let Some(value) = value.filter(|_| lines.contains(&line) && lives(pid)) {
+            found.push((pid, value.to_owned()));
+        }
+    }
+    found
 }
 
 /// Between two looks at a fact.

@@ -1,4 +1,6 @@
 //! A daemon that is killed: what it leaves, and what the next one makes of it.
 
 mod adopt;
+mod chaos;
 mod damage;
+mod output;

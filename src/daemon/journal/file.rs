@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{Entry, Past, Up};
+use super::{Entry, Helper, Past, Up, head};
 use crate::supervisor::{Pid, Process};
 use crate::sys::record::{Record, checksum};
 use crate::sys::{files, identity};
@@ -90,6 +90,12 @@ impl Journal {
     /// What a child is to leave behind.
     pub(in crate::daemon) fn record(&self, up: &Up) -> Option<Record> {
         Some(Record { file: self.file.as_ref()?.as_raw_fd(), head: up.head()? })
+    }
+
+    /// What the logger is to leave behind.
+    pub(in crate::daemon) fn logger_record(&self) -> Option<Record> {
+        let helper = Helper { boot: self.boot, pid: 0, start: 0 };
+        Some(Record { file: self.file.as_ref()?.as_raw_fd(), head: head(&Entry::Logger(helper))? })
     }
 
     /// Remembers a live process.

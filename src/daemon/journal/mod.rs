@@ -45,6 +45,8 @@ pub(super) enum Entry {
     Asked { program: String, index: u32, pid: Pid },
     /// It is supervised no more.
     Gone { program: String, index: u32 },
+    /// The logger was started; like the beginning of this its end is written by the child.
+    Logger(Helper),
     /// Everything is being stopped, by nobody's wish for one of them.
     Shutdown,
 }
@@ -71,6 +73,15 @@ pub(super) struct Up {
     // The child adds these two, which therefore come last.
     pub(super) pid: Pid,
     /// In clock ticks since the boot.
+    pub(super) start: u64,
+}
+
+/// A helper of the daemon's, which lives on when the daemon is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Helper {
+    pub(super) boot: u64,
+    // The child adds these two.
+    pub(super) pid: Pid,
     pub(super) start: u64,
 }
 
@@ -122,11 +133,14 @@ impl Up {
 
     /// The beginning of its line, which the child ends.
     fn head(&self) -> Option<Vec<u8>> {
-        let up = Self { pid: 0, start: 0, ..self.clone() };
-        let json = serde_json::to_string(&Entry::Up(up)).ok()?;
-        let head = json.strip_suffix("0,\"start\":0}}")?;
-        Some(head.as_bytes().to_vec())
+        head(&Entry::Up(Self { pid: 0, start: 0, ..self.clone() }))
     }
+}
+
+/// The beginning of a line whose last two numbers, 0 here, the child fills in.
+fn head(entry: &Entry) -> Option<Vec<u8>> {
+    let json = serde_json::to_string(entry).ok()?;
+    Some(json.strip_suffix("0,\"start\":0}}")?.as_bytes().to_vec())
 }
 
 impl Is {
@@ -182,7 +196,9 @@ impl Daemon {
     /// Writes all of it anew.
     pub(super) fn rewrite_journal(&mut self) {
         let base = base();
-        let mut entries = Vec::new();
+        let logger = self.captures.logger.as_ref().and_then(|logger| logger.known);
+        let logger = logger.map(|(pid, start)| Helper { boot: self.journal.boot(), pid, start });
+        let mut entries: Vec<Entry> = logger.map(Entry::Logger).into_iter().collect();
         if self.supervisor.is_shutting_down() {
             entries.push(Entry::Shutdown);
         }

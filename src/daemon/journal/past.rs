@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Entry, Is, Up};
+use super::{Entry, Helper, Is, Up};
 use crate::supervisor::{Snapshot, Stage};
 
 /// What an earlier daemon left.
@@ -12,6 +12,8 @@ pub(in crate::daemon) struct Past {
     pub(in crate::daemon) boot: Option<u64>,
     /// Its processes, by program and number.
     pub(in crate::daemon) processes: BTreeMap<(String, u32), Left>,
+    /// Its logger.
+    pub(in crate::daemon) logger: Option<Helper>,
     /// It was stopping everything.
     pub(in crate::daemon) was_shutting_down: bool,
     /// Lines that cannot be believed.
@@ -47,6 +49,10 @@ impl Past {
     fn take(&mut self, entry: Entry) {
         match entry {
             Entry::Boot(boot) => self.boot = Some(boot),
+            Entry::Logger(logger) => {
+                self.boot = self.boot.or(Some(logger.boot));
+                self.logger = Some(logger);
+            }
             Entry::Shutdown => self.was_shutting_down = true,
             Entry::Gone { program, index } => {
                 self.processes.remove(&(program, index));
