@@ -74,7 +74,7 @@ function __taskmaster_takes_processes
     contains -- "$words[-1]" --timeout -n; and return 1
     test "$words[1]" = signal; and test (count $words) -gt 1; and return 0
     test "$words[1]" = tail; and test (__taskmaster_plain) -eq 0; and return 0
-    contains -- "$words[1]" status start stop restart clear pid
+    contains -- "$words[1]" status start stop restart enable disable clear pid
 end
 
 # Behind `tail` the second word is the stream.
@@ -148,6 +148,8 @@ for name in taskmaster taskmasterctl
     $command -a start -d 'Start processes and wait until they run'
     $command -a stop -d 'Stop processes and wait until they are gone'
     $command -a restart -d 'Stop, then start'
+    $command -a enable -d 'Undo disable'
+    $command -a disable -d 'Stop for good'
     $command -a signal -d 'Send a signal'
     $command -a reload -d 'Apply what changed in the configuration'
     $command -a check -d 'Print what is wrong with the configuration'
@@ -175,6 +177,6 @@ for name in taskmaster taskmasterctl
     complete -c $name -n __taskmaster_takes_processes -a '(__taskmaster_names)'
     complete -c $name -n __taskmaster_takes_stream -a 'stdout stderr'
     complete -c $name -n '__taskmaster_using help' \
-        -a 'status start stop restart signal reload check tail clear log events pid version \
+        -a 'status start stop restart enable disable signal reload check tail clear log events pid version \
             shutdown quit'
 end

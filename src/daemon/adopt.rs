@@ -16,7 +16,7 @@ use super::Daemon;
 use super::journal::{Left, Past, Up, base};
 use crate::config::{self, Config, Level, Program, Signal};
 use crate::protocol::EventName;
-use crate::supervisor::{Event, Exit, Id};
+use crate::supervisor::{Event, Exit, Id, Process};
 use crate::sys::cause;
 use crate::sys::pidfd::PidFd;
 
@@ -76,6 +76,9 @@ impl Daemon {
                     }
                 }
                 None => self.died_meanwhile(id, &left),
+            }
+            if self.supervisor.get(id).is_some_and(Process::is_disabled) {
+                self.supervisor.event(id, Event::Stop, self.now);
             }
             if !is_wanted {
                 self.supervisor.event(id, Event::Remove, self.now);

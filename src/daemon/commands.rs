@@ -66,6 +66,8 @@ impl Daemon {
             Request::Restart { selectors, wait } => {
                 self.ask(index, &selectors, Goal::Restart, wait);
             }
+            Request::Enable { selectors } => self.set_enabled(index, &selectors, true),
+            Request::Disable { selectors } => self.set_enabled(index, &selectors, false),
             Request::Events { .. } => {
                 if let Some(client) = self.clients.get_mut(index) {
                     client.task = Task::Follow;
@@ -211,6 +213,11 @@ impl Daemon {
             let error = "the daemon is shutting down: nothing is started any more";
             return self.reply(index, vec![Reply::failed(exit::FAILED, error)]);
         }
+        self.ask_for(index, ids, goal, wait);
+    }
+
+    /// The same of these.
+    pub(super) fn ask_for(&mut self, index: usize, ids: Vec<Id>, goal: Goal, wait: Wait) {
         let mut pending = std::collections::BTreeMap::new();
         let mut answer = Vec::new();
         let mut failed = false;
@@ -252,6 +259,12 @@ impl Daemon {
         let answer = match (goal, process.state) {
             (Goal::Start | Goal::Restart, _) if process.is_leaving() => {
                 Some((false, "removed from the configuration".to_owned()))
+            }
+            (Goal::Start | Goal::Restart, _) if process.is_disabled() => {
+                Some((false, "disabled; enable starts it".to_owned()))
+            }
+            (Goal::Stop, State::Stopped) if process.is_disabled() => {
+                Some((true, "disabled".to_owned()))
             }
             (Goal::Start, State::Running { .. }) => Some((true, "already running".to_owned())),
             (Goal::Stop, State::Stopped) => Some((true, "already stopped".to_owned())),

@@ -11,6 +11,7 @@ mod capture;
 mod check;
 mod client;
 mod commands;
+mod disabled;
 mod effects;
 mod journal;
 mod log;
@@ -36,7 +37,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 pub use check::check;
-use client::Client;
+use client::{Client, Goal};
 use log::{EventLog, Line};
 use recipe::Kitchen;
 use state_dir::StateDir;

@@ -105,6 +105,7 @@ impl Daemon {
         }
         daemon.announce(address);
         daemon.kitchen.look_up(&config);
+        daemon.read_disabled();
         daemon.take_over(&config).map_err(cannot)?;
         daemon.take_up(config);
         daemon.rewrite_journal();

@@ -66,6 +66,7 @@ pub(super) fn lasting_description(process: &Process, now: Moment) -> String {
 fn describe(process: &Process, due: impl Fn(Instant) -> String) -> String {
     let at = process.since.map(when::short).unwrap_or_default();
     match process.state {
+        State::Stopped if process.is_disabled() => format!("disabled {at}").trim_end().to_owned(),
         State::Stopped if process.since.is_none() => "not started".to_owned(),
         State::Stopped => format!("stopped {at}"),
         State::Spawning { .. } | State::Starting { .. } => {

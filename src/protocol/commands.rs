@@ -97,6 +97,22 @@ pub const COMMANDS: &[Command] = &[
         takes: Takes::SomeProcesses,
     },
     Command {
+        name: "enable",
+        aliases: &[],
+        usage: "SEL...",
+        summary: "undo disable: start processes",
+        options: &[],
+        takes: Takes::SomeProcesses,
+    },
+    Command {
+        name: "disable",
+        aliases: &[],
+        usage: "SEL...",
+        summary: "stop processes for good: only enable starts them",
+        options: &[],
+        takes: Takes::SomeProcesses,
+    },
+    Command {
         name: "signal",
         aliases: &[],
         usage: "SIG SEL...",

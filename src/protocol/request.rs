@@ -38,6 +38,16 @@ pub enum Request {
         /// For how long.
         wait: Wait,
     },
+    /// Let processes be started again, and start them.
+    Enable {
+        /// Which; at least one.
+        selectors: Vec<String>,
+    },
+    /// Stop processes, and have nothing start them.
+    Disable {
+        /// Which; at least one.
+        selectors: Vec<String>,
+    },
     /// Send a signal.
     Signal {
         /// Which.
@@ -154,6 +164,8 @@ impl Request {
             "start" => Self::Start { selectors, wait },
             "stop" => Self::Stop { selectors, wait },
             "restart" => Self::Restart { selectors, wait },
+            "enable" => Self::Enable { selectors },
+            "disable" => Self::Disable { selectors },
             "signal" => {
                 let signal = Signal::parse(&selectors.remove(0))?;
                 Self::Signal { signal, selectors }

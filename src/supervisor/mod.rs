@@ -10,6 +10,7 @@
 //! one that died.
 #![forbid(unsafe_code)]
 
+mod disabled;
 mod past;
 pub mod process;
 mod reload;
@@ -25,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
+pub use disabled::Disabled;
 pub use past::{Past, PastEnd};
 pub use process::{Change, Event, Exit, Moment, Pid, State, Then};
 pub use reload::Plan;
@@ -58,6 +60,8 @@ pub struct Process {
     pub past: Past,
     /// Why the last launch failed: the step and the cause. None if it did not.
     pub failure: Option<String>,
+    /// Whether nothing but enabling starts it.
+    disabled: bool,
     /// The deadline that stands for it in the set.
     armed: Option<Instant>,
 }
@@ -105,6 +109,7 @@ pub struct Supervisor {
     shutdown: Option<Shutdown>,
     /// Those whose state has changed since it was last asked.
     touched: BTreeSet<Id>,
+    disabled: Disabled,
 }
 
 /// An orderly shutdown under way.
@@ -268,6 +273,7 @@ impl Supervisor {
 
     /// One event for one process: its step, and the upkeep of the maps.
     pub fn event(&mut self, id: Id, event: Event, now: Moment) {
+        let Some(event) = self.permitted(id, event) else { return };
         let Some(process) = self.slots.get_mut(id.0).and_then(Option::as_mut) else { return };
         let before = process.state;
         let (after, actions) = on_event(&process.program, before, event, now);
@@ -356,6 +362,7 @@ impl Supervisor {
             last_end: None,
             past: Past::default(),
             failure: None,
+            disabled: self.is_disabled(&program.name, index),
             armed: None,
         };
         let at = self.free.pop().unwrap_or(self.slots.len());

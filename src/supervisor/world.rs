@@ -289,6 +289,28 @@ fn one_that_was_given_up_is_tried_afresh_when_its_command_changes() {
 }
 
 #[test]
+fn what_is_disabled_is_started_by_nothing_until_it_is_enabled() {
+    let mut world = World::new(vec![program("web", 1), program("job", 1)]);
+    let disabled = [("web".into(), 0)].into();
+    world.supervisor.set_disabled(disabled, world.now);
+    world.settle();
+    assert_eq!(world.state("web"), StateName::Stopped);
+    world.ask("all", Event::Start);
+    world.ask("all", Event::Restart);
+    let mut changed = program("web", 2);
+    changed.launch.cmd = vec![Template::from("other")];
+    world.reload(vec![changed]);
+    assert_eq!(world.state("web:0"), StateName::Stopped);
+    assert_eq!(world.state("web:1"), StateName::Starting);
+    world.reload(vec![]);
+    assert_eq!(world.reload(vec![program("web", 1)]), ["web: add, disabled"]);
+    assert_eq!(world.state("web"), StateName::Stopped);
+    world.supervisor.set_disabled(Default::default(), world.now);
+    world.settle();
+    assert_eq!(world.state("web"), StateName::Starting);
+}
+
+#[test]
 fn removed_and_brought_back_before_it_is_gone() {
     let mut world = World::new(vec![program("a", 1), program("b", 1)]);
     world.stubborn.extend(["a", "b"]);

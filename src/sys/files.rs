@@ -46,12 +46,26 @@ pub fn open_private(path: &Path) -> io::Result<File> {
 /// # Errors
 /// Those of the system calls. The old file is then as it was.
 pub fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {
+    replace(path, text, |_| Ok(()))
+}
+
+/// The same, and once it returns, the new text is there whatever becomes of the machine.
+///
+/// # Errors
+/// As [`write_private`].
+pub fn write_durably(path: &Path, text: &[u8]) -> io::Result<()> {
+    replace(path, text, File::sync_all)?;
+    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
+
+fn replace(path: &Path, text: &[u8], then: fn(&File) -> io::Result<()>) -> io::Result<()> {
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     let new = Path::new(&new);
     let _ = fs::remove_file(new);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)?;
-    let done = file.write_all(text).and_then(|()| fs::rename(new, path));
+    let written = file.write_all(text).and_then(|()| then(&file));
+    let done = written.and_then(|()| fs::rename(new, path));
     if done.is_err() {
         let _ = fs::remove_file(new);
     }

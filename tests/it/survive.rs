@@ -3,4 +3,5 @@
 mod adopt;
 mod chaos;
 mod damage;
+mod disable;
 mod output;
