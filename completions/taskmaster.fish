@@ -159,6 +159,7 @@ for name in taskmaster taskmasterctl
     $command -a events -d 'Follow every change as it happens'
     $command -a pid -d 'Print process ids'
     $command -a version -d 'Print the daemon\'s version'
+    $command -a upgrade -d 'Go on as the version that is installed now'
     $command -a shutdown -d 'Stop every process, then the daemon'
     $command -a help -d 'Show what can be typed'
     $command -a quit -d 'Leave the shell'
@@ -178,5 +179,5 @@ for name in taskmaster taskmasterctl
     complete -c $name -n __taskmaster_takes_stream -a 'stdout stderr'
     complete -c $name -n '__taskmaster_using help' \
         -a 'status start stop restart enable disable signal reload check tail clear log events pid version \
-            shutdown quit'
+            upgrade shutdown quit'
 end

@@ -125,6 +125,8 @@ pub enum Invocation {
     },
     /// Move captured output: started by the daemon, and of no use to people.
     Logger,
+    /// Whether this version can go on from a daemon's state: run by that daemon.
+    ResumeCheck,
     /// Print this.
     Print(String),
 }
@@ -152,6 +154,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
         "-h" | "--help" => return Ok(Invocation::Print(help())),
         "-V" | "--version" => return Ok(Invocation::Print(version())),
         "logger" => return Ok(Invocation::Logger),
+        "resume-check" => return Ok(Invocation::ResumeCheck),
         _ => {}
     }
     // `check` is both; the applet needs no daemon.

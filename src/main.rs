@@ -34,8 +34,9 @@ fn main() -> ExitCode {
             0
         }
         Invocation::Logger => logger::run(),
+        Invocation::ResumeCheck => daemon::check_state(),
         Invocation::Daemon { config, detach } => {
-            daemon::run(&daemon::Options { config, detach, surroundings: surroundings() })
+            daemon::run(&mut daemon::Options { config, detach, surroundings: surroundings() })
         }
         Invocation::Check { config } => {
             let detach = false;

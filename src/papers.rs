@@ -334,13 +334,14 @@ fn event_names() -> Vec<String> {
         LostBytes,
         Reloaded,
         ReloadFailed,
+        Upgraded,
         DaemonStarted,
         DaemonStopping,
     ];
     for event in all {
         match event {
             Starting | Running | Backoff | Stopping | Stopped | Exited | Fatal | Adopted
-            | LostBytes | Reloaded | ReloadFailed | DaemonStarted | DaemonStopping => {}
+            | LostBytes | Reloaded | ReloadFailed | Upgraded | DaemonStarted | DaemonStopping => {}
         }
     }
     all.map(|event| serde_json::to_value(event).unwrap().as_str().unwrap().to_owned()).to_vec()

@@ -134,7 +134,8 @@ fn is_same(left: &Left, program: &Program) -> bool {
     had == program.launch.digest()
 }
 
-fn departed(up: &Up, daemon: &config::Daemon) -> Rc<Program> {
+/// The program of a process that is configured no more.
+pub(super) fn departed(up: &Up, daemon: &config::Daemon) -> Rc<Program> {
     let (signal, group, time) = up.stop;
     let stop = (Signal(signal), group, time);
     Rc::new(Program::departed(Rc::from(&*up.program), up.of, stop, daemon))

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::Daemon;
@@ -58,6 +58,20 @@ impl Adopted {
     /// The descriptor of one of them.
     pub(super) fn get(&self, pid: Pid) -> Option<&PidFd> {
         self.held.get(&pid)
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &PidFd> {
+        self.held.values()
+    }
+
+    /// Them by the numbers of their descriptors, for the next version.
+    pub(super) fn keep(&self) -> Vec<(RawFd, Pid, u64)> {
+        let keep = |process: &PidFd| {
+            let (pid, start) = process.identity();
+            (process.as_fd().as_raw_fd(), pid, start)
+        };
+        self.all().map(keep).collect()
     }
 
     /// When to look again at those that have ended.

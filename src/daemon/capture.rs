@@ -231,7 +231,9 @@ impl Captures {
             return;
         }
         self.held_until = None;
-        let Some(channel) = self.logger.as_ref().map(|logger| &logger.channel) else { return };
+        let Some(logger) = self.logger.as_mut().filter(|logger| !logger.has_its_last) else {
+            return;
+        };
         while let Some(order) = self.orders.front() {
             let reader = match order {
                 Order::Add(stream) => {
@@ -260,9 +262,14 @@ impl Captures {
                 self.orders.pop_front();
                 continue;
             };
-            match channel.send(&message, reader.as_ref().map(AsFd::as_fd)) {
+            match logger.channel.send(&message, reader.as_ref().map(AsFd::as_fd)) {
                 Ok(()) => {
+                    // What comes after it is for the next one.
+                    logger.has_its_last = matches!(order, Order::Finish);
                     self.orders.pop_front();
+                    if logger.has_its_last {
+                        return;
+                    }
                 }
                 // It takes no more for now, or is gone: then its end is seen.
                 Err(_) => return,
@@ -272,8 +279,10 @@ impl Captures {
 
     /// The channel, and what to poll it for.
     pub(super) fn channel(&self) -> Option<(BorrowedFd<'_>, Interest)> {
-        let channel = &self.logger.as_ref()?.channel;
-        let sends = !self.orders.is_empty() && self.held_until.is_none();
+        let logger = self.logger.as_ref()?;
+        let channel = &logger.channel;
+        let has_some = !self.orders.is_empty() && !logger.has_its_last;
+        let sends = has_some && self.held_until.is_none();
         Some((channel.as_fd(), if sends { Interest::Both } else { Interest::Read }))
     }
 }

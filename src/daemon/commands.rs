@@ -53,7 +53,7 @@ impl Daemon {
         match std::mem::replace(&mut client.task, Task::None) {
             Task::None => {}
             Task::Follow | Task::Watch(_) | Task::Tail(_) => client.send(&Reply::DONE),
-            Task::Wait(_) | Task::Clear(_) | Task::Shutdown => {
+            Task::Wait(_) | Task::Clear(_) | Task::Shutdown | Task::Upgrade => {
                 client.send(&Reply::failed(exit::FAILED, "not waited for; what was asked goes on"));
             }
         }
@@ -73,6 +73,7 @@ impl Daemon {
                     client.task = Task::Follow;
                 }
             }
+            Request::Upgrade => self.ask_for_upgrade(index),
             Request::Shutdown => {
                 let count = self.supervisor.alive();
                 let plural = if count == 1 { "process" } else { "processes" };

@@ -12,10 +12,12 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::capture::{Captured, Captures, Key, PAUSE, Settings, Which, stream};
+use super::handover::{KeptLogger, KeptStream};
 use crate::logger::{Order, Report, Stream};
 use crate::supervisor::Pid;
 use crate::sys::channel::Channel;
 use crate::sys::door::{self, Door};
+use crate::sys::handover::inherited;
 use crate::sys::pidfd::PidFd;
 use crate::sys::pipe::Pipe;
 use crate::sys::poll::{Interest, Poller};
@@ -39,6 +41,14 @@ pub(super) struct Logger {
     pub(super) channel: Channel,
     /// Whether it has been told to finish.
     pub(super) is_finishing: bool,
+    /// And has been sent that.
+    pub(super) has_its_last: bool,
+}
+
+impl Logger {
+    fn new(known: Option<(Pid, u64)>, is_child: bool, channel: Channel) -> Self {
+        Self { known, is_child, channel, is_finishing: false, has_its_last: false }
+    }
 }
 
 /// What a start of it needs.
@@ -105,7 +115,7 @@ impl Captures {
         let pid = on.launcher.launch(&recipe, Mode::Together)?.pid;
         self.tell_all();
         let known = Some((pid, identity::start_time(pid).unwrap_or(0)));
-        self.logger = Some(Logger { known, is_child: true, channel: ours, is_finishing: false });
+        self.logger = Some(Logger::new(known, true, ours));
         Ok(pid)
     }
 
@@ -175,7 +185,7 @@ impl Captures {
                 _ => self.orders.push_back(Order::Remove { id }),
             }
         }
-        self.logger = Some(Logger { known, is_child: false, channel, is_finishing: false });
+        self.logger = Some(Logger::new(known, false, channel));
         Ok(())
     }
 
@@ -197,6 +207,78 @@ impl Captures {
         }
     }
 
+    /// The streams by the numbers of their descriptors, for the next version.
+    pub(super) fn keep(&self) -> Vec<KeptStream> {
+        let captured = self.pipes.values().map(|captured| (captured, false));
+        let leaving = self.leaving.iter().map(|captured| (captured, true));
+        let keep = |(captured, is_leaving): (&Captured, bool)| {
+            let (program, index, which) = self.keys.get(&captured.id)?.clone();
+            let Settings { path, max_bytes, keep, timestamps, owner } = captured.settings.clone();
+            Some(KeptStream {
+                id: captured.id,
+                of: (program.to_string(), index, which.name().to_owned()),
+                pipe: captured.pipe.as_fd().as_raw_fd(),
+                path,
+                max_bytes,
+                keep,
+                timestamps,
+                owner,
+                lost: captured.lost,
+                is_losing: captured.is_losing,
+                is_leaving,
+            })
+        };
+        captured.chain(leaving).filter_map(keep).collect()
+    }
+
+    /// The logger, in the same way.
+    pub(super) fn keep_logger(&self) -> Option<KeptLogger> {
+        let logger = self.logger.as_ref()?;
+        let channel = logger.channel.as_fd().as_raw_fd();
+        Some(KeptLogger { known: logger.known, is_child: logger.is_child, channel })
+    }
+
+    /// The descriptors of all that.
+    pub(super) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let pipes = self.pipes.values().chain(&self.leaving).map(|captured| captured.pipe.as_fd());
+        pipes.chain(self.logger.as_ref().map(|logger| logger.channel.as_fd())).collect()
+    }
+
+    /// What the version before this one kept.
+    ///
+    /// # Errors
+    /// That a descriptor is not there.
+    pub(super) fn take_up(
+        &mut self,
+        streams: Vec<KeptStream>,
+        last_id: u64,
+        logger: Option<KeptLogger>,
+    ) -> io::Result<()> {
+        self.last_id = last_id;
+        for kept in streams {
+            let pipe = Pipe::from(inherited(kept.pipe)?);
+            let KeptStream {
+                id, path, max_bytes, keep, timestamps, owner, lost, is_losing, ..
+            } = kept;
+            let settings = Settings { path, max_bytes, keep, timestamps, owner };
+            let (program, index, which) = kept.of;
+            let Some(which) = Which::parse(&which) else { continue };
+            let key: Key = (Rc::from(program), index, which);
+            self.keys.insert(id, key.clone());
+            let captured = Captured { id, pipe, settings, lost, is_losing };
+            if kept.is_leaving {
+                self.leaving.push_back(captured);
+            } else {
+                self.pipes.insert(key, captured);
+            }
+        }
+        if let Some(KeptLogger { known, is_child, channel }) = logger {
+            let channel = Channel::from(inherited(channel)?);
+            self.logger = Some(Logger::new(known, is_child, channel));
+        }
+        Ok(())
+    }
+
     /// Whether this is the pid of a child that is the logger.
     pub(super) fn is_logger(&self, pid: Pid) -> bool {
         let known = self.logger.as_ref().filter(|logger| logger.is_child);
@@ -210,8 +292,15 @@ impl Captures {
 
     /// No more output will come: the logger moves what there is, and ends. True: it has.
     pub(super) fn is_closed(&mut self) -> bool {
-        self.is_closing = true;
-        self.finish_logger();
+        if !self.is_closing {
+            let is_at_work = self.logger.as_ref().is_some_and(|logger| !logger.is_finishing);
+            // One that was told to finish before has not seen the last of it: the next one has to.
+            if !is_at_work && (self.logger.is_some() || !self.pipes.is_empty()) {
+                return false;
+            }
+            self.is_closing = true;
+            self.finish_logger();
+        }
         self.logger.is_none()
     }
 

@@ -13,6 +13,7 @@ mod client;
 mod commands;
 mod disabled;
 mod effects;
+mod handover;
 mod journal;
 mod log;
 mod logger;
@@ -20,6 +21,7 @@ mod logging;
 mod output;
 mod recipe;
 mod reload;
+mod resume;
 pub mod source;
 mod start;
 mod state_dir;
@@ -27,6 +29,7 @@ mod story;
 mod strays;
 mod tail;
 mod turn;
+mod upgrade;
 mod wait;
 mod watch;
 mod when;
@@ -42,6 +45,7 @@ use log::{EventLog, Line};
 use recipe::Kitchen;
 use state_dir::StateDir;
 use strays::Strays;
+pub use upgrade::check_state;
 
 use crate::config::{self, Config, Level, Surroundings};
 use crate::protocol::hello::Secret;
@@ -67,6 +71,8 @@ pub struct Options {
 /// The daemon at work.
 struct Daemon {
     surroundings: Surroundings,
+    /// What the configuration was read from.
+    texts: source::Texts,
     config: Config,
     supervisor: Supervisor,
     kitchen: Kitchen,
@@ -85,6 +91,10 @@ struct Daemon {
     secret: Secret,
     /// The configuration file, absolute: clients are told.
     file: PathBuf,
+    /// The file that an upgrade executes, absolute.
+    own_file: PathBuf,
+    /// One that is under way.
+    upgrade: Option<upgrade::Upgrade>,
     log: EventLog,
     state_dir: StateDir,
     signals: Signals,
@@ -110,7 +120,14 @@ fn cannot(message: impl Into<String>) -> Refusal {
 }
 
 /// Supervises until it is told to stop. The exit status.
-pub fn run(options: &Options) -> u8 {
+pub fn run(options: &mut Options) -> u8 {
+    if let Some(state) = upgrade::handed_over(options) {
+        let resumed = state.map_err(cannot).and_then(|state| Daemon::resume(options, state));
+        return match resumed {
+            Ok(daemon) => daemon.supervise(None),
+            Err(refusal) => complain(&refusal),
+        };
+    }
     files::close_inherited();
     if let Err(error) = files::fill_stdio() {
         return complain(&cannot(format!("opening /dev/null: {}", cause(&error))));

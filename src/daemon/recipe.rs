@@ -155,6 +155,16 @@ impl Kitchen {
         limits::number("nofile").map(|number| (number, soft, hard)).into_iter()
     }
 
+    /// The limits of open files, soft and hard, that the daemon was started with.
+    pub(super) fn open_files(&self) -> (u64, u64) {
+        self.open_files
+    }
+
+    /// The daemon's own environment.
+    pub(super) fn own_environment(&self) -> Vec<CString> {
+        self.inherited.clone().into_iter().filter_map(pair).collect()
+    }
+
     /// Descriptor 0 of whom it does not concern.
     pub(super) fn null(&self) -> BorrowedFd<'_> {
         self.null.as_fd()

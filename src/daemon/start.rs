@@ -11,17 +11,32 @@ use super::recipe::Kitchen;
 use super::state_dir::{self, StateDir};
 use super::strays::Strays;
 use super::{Daemon, Options, Refusal, cannot, check, source};
-use crate::config::{Config, Level, diff};
+use crate::config::{Config, Level, Surroundings, diff};
 use crate::protocol::EventName;
+use crate::protocol::hello::Secret;
 use crate::supervisor::{Moment, Supervisor};
 use crate::sys::signals::Signals;
 use crate::sys::spawn::Launcher;
 use crate::sys::timer::Timer;
-use crate::sys::{cause, clock, limits, poll, process, random, users};
+use crate::sys::{cause, clock, handover, limits, poll, process, random, users};
 
 /// Open files that the daemon cannot do with less of: its own, and those of one client and of one
 /// launch.
 const LEAST_FILES: u64 = 16;
+
+/// What a daemon is made of, whether it was started or goes on from an earlier version.
+pub(super) struct Parts {
+    pub(super) surroundings: Surroundings,
+    pub(super) texts: source::Texts,
+    /// The limits of open files, soft and hard, that it was started with.
+    pub(super) open_files: (u64, u64),
+    /// The file mode creation mask that it was started with.
+    pub(super) umask: u32,
+    pub(super) listener: TcpListener,
+    pub(super) state_dir: StateDir,
+    pub(super) secret: Secret,
+    pub(super) log: EventLog,
+}
 
 impl Daemon {
     /// Everything up to the first turn: nothing has been launched yet.
@@ -36,7 +51,7 @@ impl Daemon {
             )));
         }
         let surroundings = options.surroundings.clone();
-        let config = load(options)?;
+        let (config, texts) = load(options)?;
         let umask = process::umask();
         process::set_umask(config.daemon.umask.unwrap_or(umask));
         let ids = match &config.daemon.user {
@@ -65,12 +80,30 @@ impl Daemon {
         let log = EventLog::open(&config.daemon.log, Some(echo)).map_err(cannot)?;
         let address = listener.local_addr().map_err(|e| cannot(cause(&e)))?;
         state_dir.write_address(address).map_err(cannot)?;
+        let parts =
+            Parts { surroundings, texts, open_files, umask, listener, state_dir, secret, log };
+        let mut daemon = Self::assemble(parts, &config)?;
+        daemon.announce(address);
+        daemon.kitchen.look_up(&config);
+        daemon.read_disabled();
+        daemon.take_over(&config).map_err(cannot)?;
+        daemon.take_up(config);
+        daemon.rewrite_journal();
+        Ok(daemon)
+    }
+
+    /// A daemon without any process.
+    pub(super) fn assemble(parts: Parts, config: &Config) -> Result<Self, Refusal> {
         let kernel = |what: &'static str| {
             move |error: std::io::Error| cannot(format!("{what}: {}", cause(&error)))
         };
+        let Parts { surroundings, texts, open_files, umask, listener, state_dir, secret, log } =
+            parts;
         let seed = random::nonce().map_err(kernel("asking for random bytes"))?;
+        let (most, _) = limits::open_files();
         let mut daemon = Self {
             file: std::path::absolute(&config.file).unwrap_or_else(|_| config.file.clone()),
+            own_file: handover::own_file().map_err(kernel("looking for its own file"))?,
             supervisor: Supervisor::new(),
             kitchen: Kitchen::new(&config.daemon.state_dir, open_files)
                 .map_err(kernel("opening /dev/null"))?,
@@ -81,6 +114,7 @@ impl Daemon {
             strays: Strays::default(),
             adopted: Adopted::new().map_err(kernel("making an epoll set"))?,
             journal: Journal::new(state_dir.folder()),
+            upgrade: None,
             clients: Vec::new(),
             listener,
             secret,
@@ -91,11 +125,12 @@ impl Daemon {
             poller: poll::Poller::new(),
             spare: std::fs::File::open("/dev/null").ok(),
             umask,
-            places: Places::with_free(most - LEAST_FILES),
+            places: Places::with_free(most.saturating_sub(LEAST_FILES)),
             now: Moment { at: clock::now(), wall: clock::wall(), dice: 0.0 },
             dice: seed.iter().fold(1, |seed, byte| seed << 2 ^ u64::from(*byte)),
             surroundings,
-            config: empty(&config),
+            texts,
+            config: empty(config),
         };
         if let Err(error) = process::become_subreaper() {
             daemon.warn(&format!(
@@ -103,12 +138,6 @@ impl Daemon {
                 cause(&error)
             ));
         }
-        daemon.announce(address);
-        daemon.kitchen.look_up(&config);
-        daemon.read_disabled();
-        daemon.take_over(&config).map_err(cannot)?;
-        daemon.take_up(config);
-        daemon.rewrite_journal();
         Ok(daemon)
     }
 
@@ -145,10 +174,10 @@ impl Daemon {
     }
 }
 
-fn load(options: &Options) -> Result<Config, Refusal> {
+fn load(options: &Options) -> Result<(Config, source::Texts), Refusal> {
     let usage = |message| Refusal { status: 2, message };
     let path = source::locate(options.config.as_deref(), &options.surroundings).map_err(usage)?;
-    source::load(&path, &options.surroundings).map_err(|problems| {
+    source::load_and_keep(&path, &options.surroundings).map_err(|problems| {
         usage(format!("the configuration has problems\n{}", check::shown(&problems)))
     })
 }

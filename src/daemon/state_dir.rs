@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ const WAY_OUT: &str = "name another folder in daemon.state_dir";
 #[derive(Debug)]
 pub(super) struct StateDir {
     folder: PathBuf,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl StateDir {
@@ -46,7 +47,21 @@ impl StateDir {
                 )
             }
         })?;
-        Ok(Self { folder: folder.clone(), _lock: lock })
+        Ok(Self { folder: folder.clone(), lock })
+    }
+
+    /// The same, with the lock that the version before this one holds.
+    ///
+    /// # Errors
+    /// That the lock is not held.
+    pub(super) fn resume(daemon: &Daemon, lock: OwnedFd) -> Result<Self, String> {
+        let lock = take(File::from(lock)).map_err(|_| "the lock is not held".to_owned())?;
+        Ok(Self { folder: daemon.state_dir.clone(), lock })
+    }
+
+    /// The lock's descriptor.
+    pub(super) fn lock(&self) -> BorrowedFd<'_> {
+        self.lock.as_fd()
     }
 
     /// Where it is.

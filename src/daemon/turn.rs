@@ -53,6 +53,7 @@ impl Daemon {
         self.perform(EFFECTS_A_TURN);
         self.tend_logger();
         self.flush();
+        self.go_on_as_new();
         self.is_finished()
     }
 
@@ -98,8 +99,9 @@ impl Daemon {
         let door = self.spare.is_none().then(|| self.now.at + AFTER_ERROR);
         // Once the logger was not waited for in vain, its time is over.
         let logger = self.logger_ending.map(|since| since + super::logging::PATIENCE);
-        let logger = logger.filter(|at| *at > self.now.at).or(self.captures.due());
-        let kept = [self.adopted.due(), self.journal.due()];
+        let logger = logger.filter(|at| *at > self.now.at);
+        let captures = self.captures.due();
+        let kept = [self.adopted.due(), self.journal.due(), self.upgrade_due(), captures];
         let others = [self.supervisor.next_deadline(), self.strays.due(), logger, door];
         let others = others.into_iter().chain(kept);
         clients.chain(others.flatten()).min()
@@ -120,6 +122,7 @@ impl Daemon {
             signals::TERM | signals::INT | signals::QUIT => {
                 self.shut_down(&format!("SIG{}", signal_name(signal)));
             }
+            signals::USR2 => self.upgrade_by_signal(),
             signals::USR1 => self.reopen_log(),
             other => {
                 let message = format!("SIG{} ignored", signal_name(other));
@@ -141,6 +144,11 @@ impl Daemon {
                     self.journal.forget(pid);
                     self.supervisor.event(id, Event::Ended(pid, exit), self.now);
                     self.strays.look_soon(self.now.at);
+                }
+                None if self.is_upgrade_check(pid) => {
+                    let _ = signals::send(pid, signals::KILL, true);
+                    wait::reap(pid);
+                    self.upgrade_check_ended(exit);
                 }
                 None if self.captures.is_logger(pid) => {
                     wait::reap(pid);
@@ -203,6 +211,7 @@ impl Daemon {
         if self.is_due(self.strays.due()) {
             self.look_for_strays();
         }
+        self.tick_upgrade();
         self.tick_clients();
     }
 

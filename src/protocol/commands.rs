@@ -189,6 +189,14 @@ pub const COMMANDS: &[Command] = &[
         takes: Takes::Nothing,
     },
     Command {
+        name: "upgrade",
+        aliases: &[],
+        usage: "",
+        summary: "go on as the version that is installed now",
+        options: &[],
+        takes: Takes::Nothing,
+    },
+    Command {
         name: "shutdown",
         aliases: &[],
         usage: "",

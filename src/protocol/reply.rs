@@ -215,6 +215,8 @@ pub enum EventName {
     Reloaded,
     /// The configuration could not be read: nothing changed.
     ReloadFailed,
+    /// The daemon goes on as another version of itself.
+    Upgraded,
     /// The daemon is up.
     DaemonStarted,
     /// The daemon stops everything and ends.

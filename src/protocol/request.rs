@@ -99,6 +99,8 @@ pub enum Request {
     },
     /// The daemon's version.
     Version,
+    /// Go on as the version that is installed now.
+    Upgrade,
     /// Stop everything and end.
     Shutdown,
     /// Explain the commands, or one.
@@ -182,6 +184,7 @@ impl Request {
             "clear" => Self::Clear { selectors },
             "pid" => Self::Pid { selectors },
             "version" => Self::Version,
+            "upgrade" => Self::Upgrade,
             "shutdown" => Self::Shutdown,
             "help" => Self::Help { command: help_topic(&selectors)? },
             _ => Self::Quit,

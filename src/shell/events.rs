@@ -76,6 +76,7 @@ fn what(event: &EventRow) -> (String, Colour) {
         EventName::LostBytes => ("output", Colour::Red),
         EventName::Reloaded => ("reloaded", Colour::Green),
         EventName::ReloadFailed => ("reload failed", Colour::Red),
+        EventName::Upgraded => ("upgraded", Colour::Green),
         EventName::DaemonStarted => ("started", Colour::Green),
         EventName::DaemonStopping => ("stopping", Colour::Magenta),
     };

@@ -134,6 +134,7 @@ impl Patience {
             | Request::Restart { wait, .. } => *wait != Wait::No,
             Request::Events { .. }
             | Request::Shutdown
+            | Request::Upgrade
             | Request::Enable { .. }
             | Request::Disable { .. } => true,
             Request::Status { watch, .. } => *watch,

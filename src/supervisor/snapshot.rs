@@ -160,6 +160,11 @@ impl Process {
 }
 
 impl Supervisor {
+    /// The process of this program and number, by the program's name alone.
+    pub fn id_of(&self, program: &str, index: u32) -> Option<Id> {
+        self.find(&Rc::from(program), index)
+    }
+
     /// Takes up a process of this program as an earlier daemon left it. One that was to be launched
     /// will be.
     pub fn restore(&mut self, program: &Rc<Program>, left: &Snapshot, base: Base) -> Id {

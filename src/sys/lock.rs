@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -44,6 +45,12 @@ pub fn take(file: File) -> Result<Lock, (LockError, File)> {
             Err((LockError::Held(text.trim().parse().ok()), file))
         }
         Err((file, error)) => Err((LockError::Io(error.into()), file)),
+    }
+}
+
+impl AsFd for Lock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

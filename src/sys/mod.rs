@@ -10,6 +10,7 @@ pub mod door;
 pub mod epoll;
 pub mod exec;
 pub mod files;
+pub mod handover;
 pub mod identity;
 pub mod limits;
 pub mod lock;

@@ -44,6 +44,11 @@ impl PidFd {
         Ok(identity::exists(pid, start).then_some(Self { fd, pid, start }))
     }
 
+    /// One that was held before, in another life of this process.
+    pub fn from_parts(fd: OwnedFd, pid: i32, start: u64) -> Self {
+        Self { fd, pid, start }
+    }
+
     /// Its number and start time.
     pub fn identity(&self) -> (i32, u64) {
         (self.pid, self.start)

@@ -5,10 +5,21 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, fchown};
 
 use nix::fcntl::OFlag;
+
+/// An ordinary pipe: the end to read, which does not wait, and the end to write.
+///
+/// # Errors
+/// Those of pipe2(2), and of opening it again.
+pub fn one_way() -> io::Result<(File, OwnedFd)> {
+    let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
+    Ok((open(read.as_raw_fd(), &mut options)?, write))
+}
 
 /// A pipe, kept open both ways.
 #[derive(Debug)]
@@ -78,6 +89,19 @@ impl Pipe {
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
         open(self.0.as_raw_fd(), &mut options).map(Into::into)
+    }
+}
+
+impl From<OwnedFd> for Pipe {
+    /// One that was kept open both ways before.
+    fn from(fd: OwnedFd) -> Self {
+        Self(fd.into())
+    }
+}
+
+impl AsFd for Pipe {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

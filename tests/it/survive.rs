@@ -5,3 +5,4 @@ mod chaos;
 mod damage;
 mod disable;
 mod output;
+mod upgrade;

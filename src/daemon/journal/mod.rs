@@ -203,15 +203,11 @@ impl Daemon {
             entries.push(Entry::Shutdown);
         }
         for process in self.supervisor.ids().filter_map(|id| self.supervisor.get(id)) {
-            let up = self.journal.up_of(process);
-            if let Some(up) = up {
-                // A reload may have changed how it is stopped.
-                let Up { of, stop, .. } = self.launch_record(process, 0);
-                entries.push(Entry::Up(Up { of, stop, ..up.clone() }));
-            }
+            let up = self.up_as_now(process);
             // One that was never started is as good as new.
             if up.is_some() || process.since.is_some() {
-                entries.push(Entry::Is(Is::of(process, up, base)));
+                let is = Entry::Is(Is::of(process, up.as_ref(), base));
+                entries.extend(up.map(Entry::Up).into_iter().chain([is]));
             }
         }
         self.supervisor.take_touched();

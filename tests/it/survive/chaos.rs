@@ -93,6 +93,23 @@ impl Chaos {
         self.check();
     }
 
+    /// The same, but the daemon is upgraded while it goes on.
+    fn upgrade_round(&mut self) {
+        let mut client = self.bench.client();
+        let actions = self.chance.below(12);
+        let upgrade = self.chance.below(actions + 1);
+        for action in 0..=actions {
+            if action == upgrade {
+                self.bench.client().send("upgrade");
+            }
+            self.act(&mut client);
+            let_pass(self.chance.below(3000));
+        }
+        let answer = self.bench.client().ask("upgrade");
+        assert_eq!(answer.last().unwrap()["end"]["exit"], 0, "{answer:?}");
+        self.check();
+    }
+
     fn check(&mut self) {
         let tag = format!("BENCH={}", self.bench.path("").display());
         let settled =
@@ -134,6 +151,50 @@ fn rounds(count: u64) {
         chaos.round();
     }
     chaos.end();
+}
+
+/// All that `tail -f` prints until the daemon ends.
+fn follow(bench: &Bench, name: &str) -> std::thread::JoinHandle<String> {
+    let mut client = bench.client();
+    client.send(&format!("tail -f -n 1000 {name}"));
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        while let Some(reply) = client.line() {
+            text += reply["output"]["text"].as_str().unwrap_or_default();
+        }
+        text
+    })
+}
+
+fn upgrades(count: u64) {
+    let seed = std::process::id().into();
+    eprintln!("the seed is {seed}");
+    let mut chaos = Chaos::new(seed);
+    let followed = follow(&chaos.bench, "quiet");
+    chaos.check();
+    let daemon = chaos.bench.pid();
+    for _ in 0..count {
+        chaos.upgrade_round();
+    }
+    assert_eq!(chaos.bench.ctl("pid").out, format!("{daemon}\n"));
+    chaos.bench.stop();
+    let whole = whole_log(&chaos.bench, "quiet.log");
+    let followed = followed.join().unwrap();
+    assert!(followed.len() > 100 && whole.starts_with(&followed), "{followed}\n{whole}");
+    for name in ["count", "quiet"] {
+        assert!(check_counted(&whole_log(&chaos.bench, &format!("{name}.log"))) > 10);
+    }
+}
+
+#[test]
+fn thirty_upgrades_under_load_lose_and_double_nothing() {
+    upgrades(30);
+}
+
+#[test]
+#[ignore = "takes minutes: the same three hundred times"]
+fn three_hundred_upgrades_under_load_lose_and_double_nothing() {
+    upgrades(300);
 }
 
 #[test]
