@@ -89,3 +89,75 @@ impl Digest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Files, PROGRAM_KEYS, Surroundings, diff, load};
+    use std::path::{Path, PathBuf};
+
+    struct Text(String);
+
+    impl Files for Text {
+        fn read(&self, _: &Path) -> Result<String, String> {
+            Ok(self.0.clone())
+        }
+
+        fn list(&self, _: &Path) -> Result<Vec<String>, String> {
+            Ok(Vec::new())
+        }
+
+        fn vet(&self, _: &Path, _: Option<&str>) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    fn config(program: &str) -> Config {
+        let text = Text(format!("programs: {{web: {{{program}}}}}"));
+        let env = [("HOME".to_owned(), "/".to_owned())].into();
+        let surroundings = Surroundings { root: false, env, cwd: PathBuf::from("/") };
+        load(Path::new("/taskmaster.yaml"), &surroundings, &text)
+            .unwrap_or_else(|problems| panic!("{program}: {problems}"))
+    }
+
+    fn agree(old: &str, new: &str) {
+        let (old, new) = (config(old), config(new));
+        let digest = |config: &Config| config.programs["web"].launch.digest();
+        let changes = diff(&old, &new);
+        let restarts = changes.changed.iter().any(|change| change.restarts);
+        assert_eq!(restarts, digest(&old) != digest(&new), "{changes:?}");
+    }
+
+    #[test]
+    fn it_differs_where_a_reload_would_restart_and_only_there() {
+        for key in PROGRAM_KEYS.iter().filter(|key| key.restarts) {
+            let values = match key.name {
+                "cmd" => ["run a b", "run 'a b'"],
+                "stdout" => ["discard", "/a"],
+                "stderr" => ["stdout", "inherit"],
+                "env" => ["{A: b}", "{A: '', b: ''}"],
+                "env_file" => ["/a", "-/a"],
+                "inherit_env" => ["false", "[A]"],
+                "workingdir" => ["'/${index}'", "'/${name}'"],
+                "umask" | "nice" | "oom_score_adj" => ["1", "2"],
+                "user" | "group" => ["a", "b"],
+                "limits" => ["{core: 0}", "{core: [0, 1]}"],
+                "no_new_privs" => ["true", "false"],
+                other => panic!("how does {other} change? It belongs to the digest, too"),
+            };
+            for value in values {
+                let rest = if key.name == "cmd" { "" } else { "cmd: run, " };
+                let other = if key.name == "cmd" { "cmd: run" } else { "" };
+                agree(&format!("{rest}{other}"), &format!("{rest}{}: {value}", key.name));
+            }
+            let [one, other] = values.map(|value| format!("{}: {value}", key.name));
+            let rest = if key.name == "cmd" { "" } else { "cmd: run, " };
+            agree(&format!("{rest}{one}"), &format!("{rest}{other}"));
+        }
+    }
+
+    #[test]
+    fn what_changes_in_place_is_not_in_it() {
+        agree("cmd: run", "cmd: run, stopsignal: HUP, numprocs: 3, autostart: false");
+        agree("cmd: run, stdout: {file: a}", "cmd: run, stdout: {file: b, keep: 9}");
+    }
+}

@@ -13,6 +13,7 @@ pub(super) mod exit {
     pub(super) const USAGE: u8 = 2;
     pub(super) const NOT_RUNNING: u8 = 3;
     pub(super) const NO_SUCH_PROCESS: u8 = 4;
+    pub(crate) const OTHER_PROTOCOL: u8 = 6;
 }
 
 /// Everything that is answered at once.

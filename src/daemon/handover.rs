@@ -24,6 +24,8 @@ pub(super) const VERSION: u32 = 1;
 pub(super) struct Handover {
     /// The version of the program, for people.
     pub(super) from: String,
+    /// That of the protocol, which those who are connected speak.
+    pub(super) protocol: u32,
     pub(super) settings: Settings,
     pub(super) secret: Vec<u8>,
     pub(super) listener: RawFd,
@@ -143,6 +145,7 @@ mod tests {
         };
         Handover {
             from: "0.0.9".into(),
+            protocol: 1,
             settings,
             secret: b"secret".to_vec(),
             listener: 5,

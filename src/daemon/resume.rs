@@ -14,7 +14,7 @@ use super::state_dir::StateDir;
 use super::{Daemon, Options, Refusal, adopt, cannot};
 use crate::config::{self, Config, Level, LogTarget, Surroundings};
 use crate::protocol::hello::Secret;
-use crate::protocol::{EventName, Reply};
+use crate::protocol::{EventName, PROTOCOL, Reply};
 use crate::sys::handover::inherited;
 use crate::sys::pidfd::PidFd;
 use crate::sys::{cause, process};
@@ -65,6 +65,7 @@ impl Daemon {
         let disabled = self.supervisor.disabled().iter();
         Handover {
             from: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: PROTOCOL,
             settings: Settings {
                 texts: self.texts.clone(),
                 file: self.config.file.clone(),
@@ -156,7 +157,11 @@ impl Daemon {
         self.strays.take_up(state.strays);
         self.captures.take_up(state.streams, state.last_stream, state.logger)?;
         for kept in state.clients {
-            self.clients.push(Client::take_up(kept, &self.supervisor, base)?);
+            let mut client = Client::take_up(kept, &self.supervisor, base)?;
+            if state.protocol != PROTOCOL {
+                client.part();
+            }
+            self.clients.push(client);
         }
         Ok(())
     }

@@ -31,23 +31,8 @@ impl StateDir {
     /// # Errors
     /// What could not be done, why, and the way out.
     pub(super) fn open(daemon: &Daemon) -> Result<Self, String> {
-        let folder = &daemon.state_dir;
-        files::make_private_folder(folder)
-            .map_err(|e| format!("making {}: {}; {WAY_OUT}", folder.display(), cause(&e)))?;
-        let path = folder.join("lock");
-        let file = files::open_private(&path)
-            .map_err(|e| format!("opening {}: {}; {WAY_OUT}", path.display(), cause(&e)))?;
-        let lock = take_soon(file).map_err(|error| match error {
-            LockError::Io(e) => format!("locking {}: {}", path.display(), cause(&e)),
-            LockError::Held(pid) => {
-                let who = pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
-                format!(
-                    "already running: the daemon with pid {who} has {}; {WAY_OUT} to run another",
-                    folder.display()
-                )
-            }
-        })?;
-        Ok(Self { folder: folder.clone(), lock })
+        let lock = lock(&daemon.state_dir, take_soon)?;
+        Ok(Self { folder: daemon.state_dir.clone(), lock })
     }
 
     /// The same, with the lock that the version before this one holds.
@@ -57,6 +42,25 @@ impl StateDir {
     pub(super) fn resume(daemon: &Daemon, lock: OwnedFd) -> Result<Self, String> {
         let lock = take(File::from(lock)).map_err(|_| "the lock is not held".to_owned())?;
         Ok(Self { folder: daemon.state_dir.clone(), lock })
+    }
+
+    /// Whether the folder is still where it was, with the lock in it.
+    pub(super) fn is_in_place(&self) -> bool {
+        files::is_at(self.lock.as_fd(), &self.folder.join("lock"))
+    }
+
+    /// The folder is gone: makes it anew, with a lock, before another daemon does.
+    ///
+    /// # Errors
+    /// As [`StateDir::open`].
+    pub(super) fn make_anew(&mut self, secret: (&Path, &Secret)) -> Result<(), String> {
+        self.lock = lock(&self.folder, take)?;
+        let (path, secret) = secret;
+        if path.symlink_metadata().is_err() {
+            files::write_private(path, &[secret.bytes(), b"\n"].concat())
+                .map_err(|error| format!("writing the secret: {}", cause(&error)))?;
+        }
+        Ok(())
     }
 
     /// The lock's descriptor.
@@ -75,7 +79,13 @@ impl StateDir {
     /// What could not be written, and why.
     pub(super) fn write_address(&self, address: SocketAddr) -> Result<(), String> {
         let path = self.folder.join("address");
-        files::write_private(&path, format!("{address}\n").as_bytes())
+        let write = || files::write_private(&path, format!("{address}\n").as_bytes());
+        // On a full disk the old one may be what takes up the room.
+        write()
+            .or_else(|_| {
+                self.remove_address();
+                write()
+            })
             .map_err(|error| format!("writing {}: {}", path.display(), cause(&error)))
     }
 
@@ -90,9 +100,28 @@ impl StateDir {
     }
 }
 
+/// Makes the folder if need be, and locks it.
+fn lock(folder: &Path, take: fn(File) -> Result<Lock, (LockError, File)>) -> Result<Lock, String> {
+    files::make_private_folder(folder)
+        .map_err(|e| format!("making {}: {}; {WAY_OUT}", folder.display(), cause(&e)))?;
+    let path = folder.join("lock");
+    let file = files::open_private(&path)
+        .map_err(|e| format!("opening {}: {}; {WAY_OUT}", path.display(), cause(&e)))?;
+    take(file).map_err(|(error, _)| match error {
+        LockError::Io(e) => format!("locking {}: {}", path.display(), cause(&e)),
+        LockError::Held(pid) => {
+            let who = pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
+            format!(
+                "already running: the daemon with pid {who} has {}; {WAY_OUT} to run another",
+                folder.display()
+            )
+        }
+    })
+}
+
 /// Takes the lock. One that was killed while it launched a process shares it with that until
 /// exec: it is waited for.
-fn take_soon(mut file: File) -> Result<Lock, LockError> {
+fn take_soon(mut file: File) -> Result<Lock, (LockError, File)> {
     const PATIENCE: Duration = Duration::from_secs(10);
     const PAUSE: Duration = Duration::from_millis(5);
     let until = clock::now() + PATIENCE;
@@ -105,7 +134,7 @@ fn take_soon(mut file: File) -> Result<Lock, LockError> {
                 let _ = poll::Poller::new().wait(Some(PAUSE));
                 file = again;
             }
-            taken => return taken.map_err(|(error, _)| error),
+            taken => return taken,
         }
     }
 }

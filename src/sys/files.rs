@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
@@ -257,6 +257,13 @@ pub fn only_root_can_change(path: &Path) -> bool {
         })
     };
     existing.is_some_and(|folder| folder.ancestors().all(safe))
+}
+
+/// Whether this open file is the one at this path.
+pub fn is_at(file: BorrowedFd<'_>, path: &Path) -> bool {
+    let number = |about: nix::sys::stat::FileStat| (about.st_dev, about.st_ino);
+    let opened = nix::sys::stat::fstat(file).map(number);
+    opened.is_ok() && opened == nix::sys::stat::lstat(path).map(number)
 }
 
 /// Keeps room on the disk for a file to grow to this size, where the file system can: without it

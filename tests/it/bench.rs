@@ -77,6 +77,11 @@ impl Bench {
         path
     }
 
+    /// Puts a file in the place of another at once: whoever reads it sees the old one or the new.
+    pub fn replace(&self, name: &str, text: &str) {
+        fs::rename(self.write(&format!("{name}.replaced"), text), self.path(name)).unwrap();
+    }
+
     /// The text of a file there; nothing if there is none.
     pub fn read(&self, name: &str) -> String {
         fs::read(self.path(name))
@@ -88,14 +93,14 @@ impl Bench {
     pub fn configure(&self, programs: &str) {
         let daemon = "daemon: {listen: '127.0.0.1:0', state_dir: state}\n";
         let indented: String = programs.lines().map(|line| format!("  {line}\n")).collect();
-        self.write("taskmaster.yaml", &format!("{daemon}programs:\n{indented}"));
+        self.replace("taskmaster.yaml", &format!("{daemon}programs:\n{indented}"));
     }
 
     /// The same with further keys of `daemon:`, each ended by a comma.
     pub fn configure_daemon(&self, keys: &str, programs: &str) {
         let daemon = format!("daemon: {{{keys} listen: '127.0.0.1:0', state_dir: state}}\n");
         let indented: String = programs.lines().map(|line| format!("  {line}\n")).collect();
-        self.write("taskmaster.yaml", &format!("{daemon}programs:\n{indented}"));
+        self.replace("taskmaster.yaml", &format!("{daemon}programs:\n{indented}"));
     }
 
     /// The daemon, to be run in this folder.

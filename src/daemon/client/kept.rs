@@ -8,6 +8,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use serde::{Deserialize, Serialize};
 
 use super::{Clearing, Client, Goal, Hello, Task, Waiting};
+use crate::daemon::commands::exit;
 use crate::daemon::tail::Tail;
 use crate::daemon::tail::kept::KeptLog;
 use crate::daemon::watch::Watching;
@@ -103,6 +104,18 @@ impl Client {
             finished: kept.finished,
             gone: false,
         })
+    }
+}
+
+impl Client {
+    /// It speaks another protocol than this version does: it has to come again.
+    pub(in crate::daemon) fn part(&mut self) {
+        if !matches!(std::mem::replace(&mut self.task, Task::None), Task::None) {
+            let why = "the daemon was upgraded, and speaks another version of the protocol: \
+                       connect again";
+            self.send(&crate::protocol::Reply::failed(exit::OTHER_PROTOCOL, why));
+        }
+        self.close();
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ const LIMIT: u64 = 256 * 1024 * 1024;
 const GROWTH: u64 = 256 * 1024;
 
 /// How soon after a failure it is tried again.
-const PAUSE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// The file, and who of those in it lives.
 #[derive(Debug)]
@@ -147,11 +147,10 @@ impl Journal {
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some(file) = &mut self.file else { return Err(io::ErrorKind::NotFound.into()) };
-        let place = fs::metadata(&self.path)?;
-        let about = file.metadata()?;
-        if (place.dev(), place.ino()) != (about.dev(), about.ino()) {
-            return Err(io::Error::other("another file has taken its place"));
+        if !files::is_at(file.as_fd(), &self.path) {
+            return Err(io::Error::other("it is gone"));
         }
+        let about = file.metadata()?;
         file.write_all(bytes)?;
         // Children write to it as well.
         self.size = about.len() + u64::try_from(bytes.len()).unwrap_or(0);
@@ -177,9 +176,30 @@ impl Journal {
             }
             Err(error) => {
                 self.enough = self.size + GROWTH;
-                Err(error)
+                // That of the last daemon has room that was kept for it.
+                if self.file.is_none() { self.go_on_in_old(&text) } else { Err(error) }
             }
         }
+    }
+
+    fn go_on_in_old(&mut self, text: &str) -> io::Result<()> {
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let file = OpenOptions::new().append(true).custom_flags(flags).open(&self.path)?;
+        if files::exposed(&file, &self.path).is_some() {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        self.file = Some(file);
+        self.write((Entry::Anew.to_line() + text).as_bytes())
+    }
+
+    /// There is no place for it now.
+    ///
+    /// # Errors
+    /// That is one.
+    pub(super) fn put_off(&mut self, why: String, now: Instant) -> io::Result<()> {
+        self.retry_at = Some(now + PAUSE);
+        self.enough = self.size + GROWTH;
+        Err(io::Error::other(why))
     }
 
     fn replace(&self, text: &[u8]) -> io::Result<File> {

@@ -35,6 +35,8 @@ use crate::sys::{cause, clock};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Entry {
+    /// What stands before this counts no more.
+    Anew,
     /// In which boot of the machine this was written: the checksum of its name.
     Boot(u64),
     /// A process was launched.
@@ -211,8 +213,24 @@ impl Daemon {
             }
         }
         self.supervisor.take_touched();
-        let written = self.journal.rewrite(&entries, self.now.at);
+        let written = match self.keep_folder() {
+            Ok(()) => self.journal.rewrite(&entries, self.now.at),
+            Err(why) => self.journal.put_off(why, self.now.at),
+        };
         self.tell_of_journal(written);
+    }
+
+    /// The state folder, made anew if it is gone.
+    fn keep_folder(&mut self) -> Result<(), String> {
+        if self.state_dir.is_in_place() {
+            return Ok(());
+        }
+        self.state_dir.make_anew((&self.config.daemon.secret_file, &self.secret))?;
+        if let Ok(address) = self.listener.local_addr() {
+            self.state_dir.write_address(address)?;
+        }
+        self.warn("the state folder was gone: made anew");
+        Ok(())
     }
 
     fn tell_of_journal(&mut self, written: std::io::Result<()>) {

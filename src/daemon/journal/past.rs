@@ -48,6 +48,7 @@ impl Past {
 
     fn take(&mut self, entry: Entry) {
         match entry {
+            Entry::Anew => *self = Self { damaged: self.damaged, ..Self::default() },
             Entry::Boot(boot) => self.boot = Some(boot),
             Entry::Logger(logger) => {
                 self.boot = self.boot.or(Some(logger.boot));
@@ -154,6 +155,12 @@ mod tests {
         assert_eq!((only(&past).process.state, &only(&past).up), (Stage::Exited, &None));
         let gone = Entry::Gone { program: "web".to_owned(), index: 1 };
         assert!(read(&[Entry::Up(up(9)), gone]).processes.is_empty());
+    }
+
+    #[test]
+    fn what_stands_before_a_new_beginning_counts_no_more() {
+        let past = read(&[Entry::Boot(1), Entry::Up(up(9)), Entry::Shutdown, Entry::Anew]);
+        assert_eq!(past, Past::default());
     }
 
     #[test]

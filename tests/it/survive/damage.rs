@@ -41,30 +41,61 @@ fn a_journal_that_others_may_write_is_not_believed() {
 }
 
 #[test]
-fn a_state_folder_that_is_gone_is_told_of_once_and_supervision_goes_on() {
+fn a_state_folder_that_is_gone_is_told_of_and_made_anew() {
     let mut bench = Bench::new(TWO);
-    bench.configure_daemon("log: {file: daemon.log}, secret_file: secret,", TWO);
+    bench.configure_daemon("log: {file: daemon.log},", TWO);
     bench.start();
-    let mut client = {
-        let address = bench.read("state/address");
-        let mut wire = crate::bench::Wire::connect(address.trim());
-        wire.hello(bench.read("secret").trim());
-        wire
-    };
-    let mut folder = bench.path("state").into_os_string();
-    folder.push(".away");
-    fs::rename(bench.path("state"), &folder).unwrap();
+    let mut client = bench.client();
+    fs::rename(bench.path("state"), bench.path("away")).unwrap();
     for _ in 0..2 {
         let answer = client.ask("restart all");
         assert_eq!(answer.last().unwrap()["end"]["exit"], 0, "{answer:?}");
     }
     let log = bench.read("daemon.log");
     assert_eq!(log.matches("the next one does not know").count(), 1, "{log}");
-    fs::rename(&folder, bench.path("state")).unwrap();
-    until("it is written again", || {
-        bench.read("daemon.log").contains("the journal is written again")
-    });
+    until("it is made anew", || bench.read("daemon.log").contains("gone: made anew"));
+    bench.until("clients find it", |bench| bench.ctl("status").status == 0);
+    let pids = ["a:0", "a:1"].map(|name| bench.pid_of(name));
+    let other = finished(bench.daemon_command());
+    assert_eq!(other.status, 1, "the lock is held again: {other:?}");
+    bench.kill();
+    bench.start();
+    assert_eq!(["a:0", "a:1"].map(|name| bench.pid_of(name)), pids);
+}
+
+#[test]
+fn a_disk_that_is_full_stops_nothing_and_what_runs_is_known_by_the_next_daemon() {
+    let mut bench = Bench::new("");
+    let folder = bench.path("state");
+    fs::create_dir(&folder).unwrap();
+    let mount = ["-t", "tmpfs", "-o", "size=1m,mode=700", "none"];
+    if !is_root() || !Command::new("mount").args(mount).arg(&folder).status().unwrap().success() {
+        eprintln!("left out: nothing may be mounted here");
+        return;
+    }
+    let _mounted = Mounted(folder.clone());
+    bench.configure_daemon("log: {file: daemon.log},", TWO);
+    bench.start();
+    let mut full = fs::File::create(folder.join("full")).unwrap();
+    while std::io::Write::write(&mut full, &[0; 4096]).is_ok_and(|count| count > 0) {}
+    for _ in 0..20 {
+        assert_eq!(bench.ctl("restart a:0").status, 0);
+    }
+    let pids = ["a:0", "a:1"].map(|name| bench.pid_of(name));
+    bench.kill();
+    bench.start();
+    assert_eq!(["a:0", "a:1"].map(|name| bench.pid_of(name)), pids);
+    assert_eq!(bench.ctl("disable a:0").status, 1, "there is no room to write that down");
     bench.stop();
+}
+
+/// A file system that goes with the test.
+struct Mounted(std::path::PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
 }
 
 /// In a PID namespace of its own, where a number can be had again.
