@@ -105,7 +105,9 @@ impl Daemon {
         self.adopted.add(process).map_err(|error| cannot_watch(&up, &error))?;
         self.journal.remember(up);
         self.tell_of_adoption(id, pid);
-        if !left.was_asked {
+        if left.was_asked {
+            self.journal.was_asked(pid);
+        } else {
             self.supervisor.ask_again(id);
         }
         Ok(())

@@ -87,6 +87,7 @@ impl Daemon {
         let Some(process) = self.supervisor.get(id) else { return };
         if let State::Stopping { pid, killed: None, .. } = process.state {
             let (program, index) = (process.program.name.to_string(), process.index);
+            self.journal.was_asked(pid);
             self.note(&[Entry::Asked { program, index, pid }]);
         }
     }

@@ -105,7 +105,7 @@ impl Daemon {
         let config = state.config().map_err(cannot)?;
         let fd = |error: std::io::Error| cannot(format!("taking up: {}", cause(&error)));
         let echo = (!options.detach).then_some(Level::Debug);
-        let log = EventLog::open(&config.daemon.log, echo).map_err(cannot)?;
+        let log = EventLog::resume(&config.daemon.log, echo);
         let lock = inherited(state.lock).map_err(fd)?;
         let secret = Secret::from_file(&state.secret).ok_or_else(|| cannot("no secret"))?;
         process::set_umask(config.daemon.umask.unwrap_or(state.settings.umask));
@@ -129,6 +129,7 @@ impl Daemon {
         daemon.tell_of_upgrade(&from);
         // The logger has the new version as well, once it has moved what there is.
         daemon.captures.finish_logger();
+        daemon.reap();
         daemon.rewrite_journal();
         Ok(daemon)
     }
@@ -145,6 +146,9 @@ impl Daemon {
                 self.supervisor.restore(&program, &is, base);
             }
             if let Some(up) = up {
+                if is.state.is_stopping() {
+                    self.journal.was_asked(up.pid);
+                }
                 self.journal.remember(up);
             }
         }
@@ -155,6 +159,7 @@ impl Daemon {
         let reports = reports.map(|(pid, fd)| Ok((pid, inherited(fd)?)));
         self.reports = reports.collect::<std::io::Result<HashMap<_, _>>>()?;
         self.strays.take_up(state.strays);
+        self.strays.look_soon(self.now.at);
         self.captures.take_up(state.streams, state.last_stream, state.logger)?;
         for kept in state.clients {
             let mut client = Client::take_up(kept, &self.supervisor, base)?;

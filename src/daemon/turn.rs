@@ -133,7 +133,7 @@ impl Daemon {
 
     /// Sees every end there is. What is left of a process's group is killed while the zombie
     /// still keeps its number.
-    fn reap(&mut self) {
+    pub(super) fn reap(&mut self) {
         while let Some((pid, end)) = wait::next_ended() {
             let exit = exit_of(end);
             match self.supervisor.by_pid(pid) {

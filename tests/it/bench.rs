@@ -501,29 +501,6 @@ pub fn is_root() -> bool {
     nix::unistd::Uid::effective().is_root()
 }
 
-/// Lets other processes get on for a moment: to meet them at any point, not to wait for something.
-#[allow(clippy::disallowed_methods)] // any time will do
-pub fn let_pass(micros: u64) {
-    std::thread::sleep(Duration::from_micros(micros));
-}
-
-/// The processes that have this line in their environment, each with the value of another.
-pub fn with_environment(line: &str, key: &str) -> Vec<(i32, String)> {
-    let mut found = Vec::new();
-    let pids = fs::read_dir("/proc")
-        .unwrap()
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    for pid in pids.filter_map(|pid| pid.parse().ok()) {
-        let environment = proc(pid, "environ");
-        let lines: Vec<&str> = environment.split('\0').collect();
-        let value = lines.iter().find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
-        if let Some(value) = value.filter(|_| lines.contains(&line) && lives(pid)) {
-            found.push((pid, value.to_owned()));
-        }
-    }
-    found
-}
-
 /// Between two looks at a fact.
 #[allow(clippy::disallowed_methods)] // looking again is not waiting for time
 fn pause() {

@@ -1,6 +1,6 @@
 //! The journal's file: appended to, and replaced as a whole.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::{Entry, Helper, Past, Up, head};
-use crate::supervisor::{Pid, Process};
+use crate::supervisor::{Pid, Process, State};
 use crate::sys::record::{Record, checksum};
-use crate::sys::{files, identity};
+use crate::sys::{clock, files, identity};
 
 /// The most that is read of one that is found, in bytes.
 const LIMIT: u64 = 256 * 1024 * 1024;
@@ -32,6 +32,8 @@ pub(in crate::daemon) struct Journal {
     enough: u64,
     boot: u64,
     up: HashMap<Pid, Up>,
+    /// Those of them that have been sent the stop signal.
+    asked: HashSet<Pid>,
     in_trouble: bool,
     retry_at: Option<Instant>,
 }
@@ -44,9 +46,11 @@ impl Journal {
             file: None,
             size: 0,
             enough: GROWTH,
-            // Without a name of the boot nobody is ever taken for somebody.
-            boot: identity::boot().map_or(0, |boot| checksum(boot.as_bytes())),
+            // Without a name of the boot this one is like no other: nobody is taken for somebody.
+            boot: identity::boot()
+                .map_or_else(|| clock::monotonic().1, |boot| checksum(boot.as_bytes())),
             up: HashMap::new(),
+            asked: HashSet::new(),
             in_trouble: false,
             retry_at: None,
         }
@@ -106,6 +110,18 @@ impl Journal {
     /// It lives no more.
     pub(in crate::daemon) fn forget(&mut self, pid: Pid) {
         self.up.remove(&pid);
+        self.asked.remove(&pid);
+    }
+
+    /// It has been sent the stop signal.
+    pub(in crate::daemon) fn was_asked(&mut self, pid: Pid) {
+        self.asked.insert(pid);
+    }
+
+    /// Whether a process is on its way out and has been told so.
+    pub(super) fn has_been_asked(&self, process: &Process) -> bool {
+        let is_stopping = matches!(process.state, State::Stopping { .. });
+        is_stopping && process.state.process().is_some_and(|(pid, _)| self.asked.contains(&pid))
     }
 
     /// What is on record of a process, if it lives.

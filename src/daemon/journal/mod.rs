@@ -115,6 +115,11 @@ impl Entry {
 }
 
 impl Up {
+    /// That it has been sent the stop signal.
+    fn asked(&self) -> Entry {
+        Entry::Asked { program: self.program.clone(), index: self.index, pid: self.pid }
+    }
+
     /// Where the child's own line is damaged: what is known besides.
     fn unheard(process: &Snapshot, pid: Pid, start: u64, digest: u64, boot: u64) -> Self {
         Self {
@@ -209,7 +214,9 @@ impl Daemon {
             // One that was never started is as good as new.
             if up.is_some() || process.since.is_some() {
                 let is = Entry::Is(Is::of(process, up.as_ref(), base));
-                entries.extend(up.map(Entry::Up).into_iter().chain([is]));
+                let asked = up.as_ref().filter(|_| self.journal.has_been_asked(process));
+                let asked = asked.map(Up::asked);
+                entries.extend(up.map(Entry::Up).into_iter().chain([is]).chain(asked));
             }
         }
         self.supervisor.take_touched();

@@ -113,6 +113,10 @@ fn a_stop_under_way_goes_on_and_is_asked_for_once() {
     let pid = bench.pid_of("a");
     assert_eq!(bench.ctl("stop --no-wait a").status, 0);
     bench.until("it was asked", |bench| bench.read("asked") == "asked\n");
+    // Also after the journal was written anew, as by a reload and by the next daemon.
+    assert_eq!(bench.ctl("reload").status, 0);
+    bench.kill();
+    bench.start();
     bench.kill();
     bench.start();
     let mut events = bench.follower();

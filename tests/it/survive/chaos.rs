@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::output::{COUNTER, check_counted, whole_log};
-use crate::bench::{Bench, Wire, let_pass, with_environment};
+use crate::bench::{Bench, Wire, lives, proc};
 
 /// Numbers by chance, from a seed that a failure tells (xorshift, Marsaglia 2003).
 struct Chance(u64);
@@ -20,6 +20,29 @@ impl Chance {
         self.0 ^= self.0 << 17;
         self.0 % most
     }
+}
+
+/// Lets other processes get on for a moment: to meet them at any point, not to wait for something.
+#[allow(clippy::disallowed_methods)] // any time will do
+fn let_pass(micros: u64) {
+    std::thread::sleep(std::time::Duration::from_micros(micros));
+}
+
+/// The processes that have this line in their environment, each with the value of another.
+fn with_environment(line: &str, key: &str) -> Vec<(i32, String)> {
+    let mut found = Vec::new();
+    let pids = std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    for pid in pids.filter_map(|pid| pid.parse().ok()) {
+        let environment = proc(pid, "environ");
+        let lines: Vec<&str> = environment.split('\0').collect();
+        let value = lines.iter().find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
+        if let Some(value) = value.filter(|_| lines.contains(&line) && lives(pid)) {
+            found.push((pid, value.to_owned()));
+        }
+    }
+    found
 }
 
 struct Chaos {
