@@ -22,7 +22,6 @@ impl Daemon {
                         self.captures.close(&(program.clone(), index, which));
                     }
                     self.row_gone(id, &name, &program, index);
-                    self.note(&[Entry::Gone { program: program.to_string(), index }]);
                     self.forgotten(id, &name);
                 }
             }

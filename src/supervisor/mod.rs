@@ -255,7 +255,7 @@ impl Supervisor {
         self.shutdown.is_some()
     }
 
-    /// Those whose state has changed since this was last asked.
+    /// Those whose state has changed since this was last asked, and those that were forgotten.
     pub fn take_touched(&mut self) -> BTreeSet<Id> {
         std::mem::take(&mut self.touched)
     }
@@ -328,6 +328,7 @@ impl Supervisor {
         let name = process.name();
         let (program, index) = (process.program.name.clone(), process.index);
         self.names.remove(&(program.clone(), index));
+        self.touched.insert(id);
         self.effects.push_back(Effect::Forgotten { id, name, program, index });
     }
 

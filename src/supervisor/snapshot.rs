@@ -165,6 +165,12 @@ impl Supervisor {
         self.find(&Rc::from(program), index)
     }
 
+    /// Whether its name is its own no more: it is only still here for what is to be told of it.
+    pub fn is_forgotten(&self, id: Id) -> bool {
+        let found = self.get(id).and_then(|it| self.find(&it.program.name, it.index));
+        found != Some(id)
+    }
+
     /// Takes up a process of this program as an earlier daemon left it. One that was to be launched
     /// will be.
     pub fn restore(&mut self, program: &Rc<Program>, left: &Snapshot, base: Base) -> Id {

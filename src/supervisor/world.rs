@@ -327,6 +327,27 @@ fn removed_and_brought_back_before_it_is_gone() {
     assert_eq!(world.names(), [""; 0]);
 }
 
+/// Who writes down what changes must not take one that comes for the one that goes.
+#[test]
+fn what_is_forgotten_is_told_of_as_changed_beside_what_takes_its_name() {
+    let mut world = World::new(vec![program("web", 1)]);
+    world.ask("web", Event::Stop);
+    let old = world.id("web");
+    world.supervisor.take_touched();
+    let (new, empty) = (config(vec![program("web", 1)]), config(vec![]));
+    for (from, to) in [(&new, &empty), (&empty, &new)] {
+        let changes = diff(from, to);
+        let plan = world.supervisor.plan(to, &changes);
+        world.supervisor.apply(plan, to, &changes, world.now);
+    }
+    let touched = world.supervisor.take_touched();
+    let forgotten: Vec<bool> =
+        touched.iter().map(|id| world.supervisor.is_forgotten(*id)).collect();
+    assert_eq!((touched.contains(&old), touched.len()), (true, 2));
+    assert_eq!(forgotten.iter().filter(|forgotten| **forgotten).count(), 1);
+    assert!(world.supervisor.is_forgotten(old));
+}
+
 #[test]
 fn a_person_cannot_start_what_is_being_removed() {
     let mut world = World::new(vec![program("a", 1)]);

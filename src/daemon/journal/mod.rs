@@ -27,7 +27,7 @@ pub(super) use past::{Left, Past};
 
 use super::Daemon;
 use crate::config::{Level, Program};
-use crate::supervisor::{Base, Pid, Process, Snapshot};
+use crate::supervisor::{Base, Id, Pid, Process, Snapshot};
 use crate::sys::record;
 use crate::sys::{cause, clock};
 
@@ -185,10 +185,16 @@ impl Daemon {
             return self.rewrite_journal();
         }
         let base = base();
-        let processes = touched.into_iter().filter_map(|id| self.supervisor.get(id));
+        let gone = |process: &Process| Entry::Gone {
+            program: process.program.name.to_string(),
+            index: process.index,
+        };
         let is = |process| Entry::Is(Is::of(process, self.journal.up_of(process), base));
-        let entries = processes.map(is);
-        let entries: Vec<Entry> = entries.collect();
+        // Those that are gone first: their names may be others' already.
+        let (old, kept): (Vec<Id>, Vec<Id>) =
+            touched.into_iter().partition(|id| self.supervisor.is_forgotten(*id));
+        let of = |ids: Vec<Id>| ids.into_iter().filter_map(|id| self.supervisor.get(id));
+        let entries = of(old).map(gone).chain(of(kept).map(is)).collect::<Vec<Entry>>();
         self.note(&entries);
     }
 
