@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::client::kept::KeptClient;
 use super::journal::Up;
 use super::source::Texts;
-use crate::supervisor::{Pid, Snapshot};
+use crate::supervisor::{Past, Pid, Snapshot};
 use crate::sys::record;
 
 /// The form that this daemon writes.
@@ -68,6 +68,8 @@ pub(super) struct Settings {
 pub(super) struct KeptProcess {
     pub(super) is: Snapshot,
     pub(super) up: Option<Up>,
+    #[serde(default)]
+    pub(super) past: Past,
 }
 
 /// A captured stream.

@@ -61,6 +61,7 @@ impl Daemon {
         let keep = |process: &crate::supervisor::Process| KeptProcess {
             is: process.snapshot(base),
             up: self.up_as_now(process),
+            past: process.past.clone(),
         };
         let disabled = self.supervisor.disabled().iter();
         Handover {
@@ -139,11 +140,12 @@ impl Daemon {
         let disabled = state.disabled.into_iter();
         let disabled = disabled.map(|(program, index)| (Rc::from(program), index)).collect();
         self.supervisor.set_disabled(disabled, self.now);
-        for KeptProcess { is, up } in state.processes {
+        for KeptProcess { is, up, past } in state.processes {
             let configured = self.config.programs.get(&is.program).cloned();
             let departed = || up.as_ref().map(|up| adopt::departed(up, &self.config.daemon));
             if let Some(program) = configured.or_else(departed) {
-                self.supervisor.restore(&program, &is, base);
+                let id = self.supervisor.restore(&program, &is, base);
+                self.supervisor.recall(id, past);
             }
             if let Some(up) = up {
                 if is.state.is_stopping() {

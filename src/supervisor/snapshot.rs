@@ -165,6 +165,13 @@ impl Supervisor {
         self.find(&Rc::from(program), index)
     }
 
+    /// What became of it before, for people.
+    pub fn recall(&mut self, id: Id, past: super::Past) {
+        if let Some(process) = self.slot(id) {
+            process.past = past;
+        }
+    }
+
     /// Whether its name is its own no more: it is only still here for what is to be told of it.
     pub fn is_forgotten(&self, id: Id) -> bool {
         let found = self.get(id).and_then(|it| self.find(&it.program.name, it.index));

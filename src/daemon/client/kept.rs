@@ -152,9 +152,7 @@ fn take_up_task(task: KeptTask, all: &Supervisor, base: Base) -> std::io::Result
     Ok(match task {
         KeptTask::None => Task::None,
         KeptTask::Follow => Task::Follow,
-        KeptTask::Watch { selectors, gone } => {
-            Task::Watch(Watching::take_up(selectors, gone, all))
-        }
+        KeptTask::Watch { selectors, gone } => Task::Watch(Watching::take_up(selectors, gone, all)),
         KeptTask::Upgrade => Task::Upgrade,
         KeptTask::Tail { logs } => Task::Tail(Tail::take_up(logs, base.at)?),
         KeptTask::Clear { pending, failed } => Task::Clear(Clearing { pending, failed }),
