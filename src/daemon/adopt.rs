@@ -38,8 +38,9 @@ impl Daemon {
             }
         };
         if past.damaged > 0 {
+            let plural = if past.damaged == 1 { "line" } else { "lines" };
             self.warn(&format!(
-                "{}: {} damaged lines; a process that only they tell of is not taken over",
+                "{}: {} damaged {plural}; a process of which nothing else tells is not taken over",
                 self.journal.path().display(),
                 past.damaged
             ));

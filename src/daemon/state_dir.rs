@@ -109,6 +109,11 @@ fn lock(folder: &Path, take: fn(File) -> Result<Lock, (LockError, File)>) -> Res
         .map_err(|e| format!("opening {}: {}; {WAY_OUT}", path.display(), cause(&e)))?;
     take(file).map_err(|(error, _)| match error {
         LockError::Io(e) => format!("locking {}: {}", path.display(), cause(&e)),
+        LockError::Held(Some(pid)) if !children::lives(pid) => format!(
+            "{} is still locked by a program that the last daemon, pid {pid}, was launching when it \
+             ended; try again",
+            folder.display()
+        ),
         LockError::Held(pid) => {
             let who = pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
             format!(
