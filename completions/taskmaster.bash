@@ -89,7 +89,8 @@ _taskmaster() {
     [[ $applet == shell || $applet == command ]] || return
     local command=${words[at]} options="" plain=0 n
     case $command in
-        start | stop | restart) options="--no-wait --timeout" ;;
+        start | stop) options="--no-wait --timeout" ;;
+        restart) options="--rolling --no-wait --timeout" ;;
         reload | update | reread) options="--dry-run" ;;
         status) options="--json -w" ;;
         events) options="--json" ;;

@@ -167,6 +167,7 @@ for name in taskmaster taskmasterctl
     set -l option complete -c $name -n
     $option '__taskmaster_using status events' -l json -d 'JSON instead of text'
     $option '__taskmaster_using status' -s w -d 'Keep it up to date'
+    $option '__taskmaster_using restart' -l rolling -d 'One after the other'
     $option '__taskmaster_using start stop restart' -l no-wait -d 'Return when it is asked'
     $option '__taskmaster_using start stop restart' -l timeout -x -d 'Wait at most this long'
     $option '__taskmaster_using tail log maintail' -s f -d 'Go on with what comes'

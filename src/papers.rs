@@ -12,8 +12,8 @@ use std::process::Command;
 
 use crate::cli::{APPLETS, Flag};
 use crate::config::{
-    self, BACKOFF_KEYS, CAPTURE_KEYS, Config, DAEMON_KEYS, Files, LOG_KEYS, PROGRAM_KEYS, Problems,
-    SIGNALS, TOP_KEYS,
+    self, BACKOFF_KEYS, CAPTURE_KEYS, Config, DAEMON_KEYS, DEPENDENCY_KEYS, Files, HEALTH_KEYS,
+    LOG_KEYS, MAX_RESTARTS_KEYS, PROGRAM_KEYS, Problems, READY_KEYS, SIGNALS, TOP_KEYS,
 };
 use crate::protocol::{
     self, COMMANDS, DetailRow, End, EventName, EventRow, GoneRow, LINE_LIMIT, OutputRow, PROTOCOL,
@@ -279,6 +279,15 @@ fn the_keys_stand_in_taskmaster_yaml_5_with_the_mark_of_those_that_restart() {
     let below = |keys: &[config::Key]| set(keys.iter().map(|key| key.name.to_owned()));
     assert_eq!(keys_below(&page, "DAEMON KEYS", "log"), below(LOG_KEYS));
     assert_eq!(keys_below(&page, "PROGRAM KEYS", "backoff"), below(BACKOFF_KEYS));
+    let in_maps = [
+        ("depends_on", DEPENDENCY_KEYS),
+        ("ready", READY_KEYS),
+        ("health", HEALTH_KEYS),
+        ("max_restarts", MAX_RESTARTS_KEYS),
+    ];
+    for (key, keys) in in_maps {
+        assert_eq!(keys_below(&page, "PROGRAM KEYS", key), below(keys), "{key}");
+    }
     assert_eq!(keys_below(&page, "OUTPUT", "map"), below(CAPTURE_KEYS));
     let limits = limits();
     let limits_item =
@@ -291,7 +300,8 @@ fn the_keys_stand_in_taskmaster_yaml_5_with_the_mark_of_those_that_restart() {
 
 #[test]
 fn no_page_names_a_key_that_is_not_there() {
-    let inner = LOG_KEYS.iter().chain(BACKOFF_KEYS).chain(CAPTURE_KEYS);
+    let inner = LOG_KEYS.iter().chain(BACKOFF_KEYS).chain(CAPTURE_KEYS).chain(DEPENDENCY_KEYS);
+    let inner = inner.chain(READY_KEYS).chain(HEALTH_KEYS).chain(MAX_RESTARTS_KEYS);
     let all = TOP_KEYS.iter().chain(DAEMON_KEYS).chain(PROGRAM_KEYS).chain(inner);
     let mut known: BTreeSet<String> =
         all.flat_map(|key| [Some(key.name), key.alias]).flatten().map(str::to_owned).collect();
@@ -323,6 +333,7 @@ fn state_names() -> Vec<String> {
 fn event_names() -> Vec<String> {
     use EventName::*;
     let all = [
+        Waiting,
         Starting,
         Running,
         Backoff,
@@ -331,6 +342,7 @@ fn event_names() -> Vec<String> {
         Exited,
         Fatal,
         Adopted,
+        Unhealthy,
         LostBytes,
         Reloaded,
         ReloadFailed,
@@ -340,8 +352,9 @@ fn event_names() -> Vec<String> {
     ];
     for event in all {
         match event {
-            Starting | Running | Backoff | Stopping | Stopped | Exited | Fatal | Adopted
-            | LostBytes | Reloaded | ReloadFailed | Upgraded | DaemonStarted | DaemonStopping => {}
+            Waiting | Starting | Running | Backoff | Stopping | Stopped | Exited | Fatal
+            | Unhealthy | Adopted | LostBytes | Reloaded | ReloadFailed | Upgraded
+            | DaemonStarted | DaemonStopping => {}
         }
     }
     all.map(|event| serde_json::to_value(event).unwrap().as_str().unwrap().to_owned()).to_vec()

@@ -6,8 +6,8 @@ use super::keys::LOG_KEYS;
 use super::read::Reader;
 use super::tree::Node;
 use super::values::{self, shown};
-use super::{Daemon, Level, Log, LogFormat, LogTarget, parse_duration};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use super::{Daemon, ExitWhen, Level, Log, LogFormat, LogTarget, parse_duration};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ impl<'s> Reader<'s> {
     pub(super) fn daemon(&mut self, fields: &Fields<'s>) -> Daemon {
         let state_dir = self.state_dir(fields);
         let secret_file = fields.get("secret_file").and_then(|field| self.path(field.value));
+        let secret_file = secret_file.or_else(|| self.surroundings.secret_file());
         let secret_file = secret_file.unwrap_or_else(|| state_dir.join("secret"));
         let mut daemon = Daemon {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4242)),
@@ -31,6 +32,7 @@ impl<'s> Reader<'s> {
             user: None,
             umask: None,
             shutdown_time: Duration::from_secs(60),
+            exit_when: ExitWhen::Never,
         };
         for (key, field) in fields {
             let value = field.value;
@@ -40,6 +42,7 @@ impl<'s> Reader<'s> {
                 "user" => daemon.user = self.text(value),
                 "umask" => daemon.umask = self.value(value, values::umask),
                 "shutdown_time" => self.set(&mut daemon.shutdown_time, value, parse_duration),
+                "exit_when" => self.set(&mut daemon.exit_when, value, exit_when),
                 // The paths are read above, and `env` with each program.
                 _ => {}
             }
@@ -84,19 +87,14 @@ impl<'s> Reader<'s> {
 }
 
 fn listen(text: &str) -> Result<SocketAddr, String> {
-    if let Ok(address) = text.parse() {
-        return Ok(address);
-    }
-    match text.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>())) {
-        Some(("localhost", Ok(port))) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
-        Some((host, Ok(port))) if host.parse::<IpAddr>().is_ok() => {
-            Err(format!("an IPv6 address stands in brackets: [{host}]:{port}"))
-        }
-        Some((host, Ok(_))) if host.contains(char::is_alphabetic) && !host.contains([':', '[']) => {
-            let host = shown(host);
-            Err(format!("the daemon resolves no names: write the address of {host}, or localhost"))
-        }
-        _ => Err(format!("must be ADDRESS:PORT, such as 127.0.0.1:4242, not {}", shown(text))),
+    values::address(text, "127.0.0.1:4242", ", or localhost")
+}
+
+fn exit_when(text: &str) -> Result<ExitWhen, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "never" => Ok(ExitWhen::Never),
+        "all_exited" => Ok(ExitWhen::AllExited),
+        _ => Err(format!("must be never or all_exited, not {}", shown(text))),
     }
 }
 

@@ -69,6 +69,7 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
                 ("log", a.log != b.log),
                 ("umask", a.umask != b.umask),
                 ("shutdown_time", a.shutdown_time != b.shutdown_time),
+                ("exit_when", a.exit_when != b.exit_when),
             ]
         }),
     }
@@ -119,6 +120,11 @@ pub(super) fn differs(key: &str, old: &Program, new: &Program) -> bool {
         "stopsignal" => policy.stopsignal != new.policy.stopsignal,
         "stoptime" => policy.stoptime != new.policy.stoptime,
         "stopasgroup" => policy.stopasgroup != new.policy.stopasgroup,
+        "max_restarts" => policy.max_restarts != new.policy.max_restarts,
+        "depends_on" => policy.depends_on != new.policy.depends_on,
+        "ready" => policy.ready != new.policy.ready,
+        "health" => policy.health != new.policy.health,
+        "critical" => policy.critical != new.policy.critical,
         "cmd" => launch.cmd != new.launch.cmd,
         "stdout" => launch.stdout != new.launch.stdout,
         "stderr" => launch.stderr != new.launch.stderr,

@@ -34,6 +34,11 @@ impl Surroundings {
         self.env.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// The file with the secret, where the configuration names none.
+    pub(super) fn secret_file(&self) -> Option<PathBuf> {
+        self.set("TASKMASTER_SECRET_FILE").map(|file| self.cwd.join(file))
+    }
+
     /// A folder of the XDG Base Directory Specification, which says to ignore relative paths.
     fn base_folder(&self, variable: &str, under_home: &str) -> Option<PathBuf> {
         let absolute = |name| self.set(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -72,6 +77,15 @@ mod tests {
     fn empty_and_relative_folders_count_as_unset() {
         let env = [("TASKMASTER_CONFIG", ""), ("XDG_CONFIG_HOME", "cfg"), ("HOME", "")];
         assert_eq!(names(&env), ["taskmaster.yaml", SYSTEM]);
+    }
+
+    #[test]
+    fn the_secret_may_be_named_by_the_environment() {
+        assert_eq!(with(&[]).secret_file(), None);
+        assert_eq!(with(&[("TASKMASTER_SECRET_FILE", "")]).secret_file(), None);
+        let named = |path| with(&[("TASKMASTER_SECRET_FILE", path)]).secret_file();
+        assert_eq!(named("/run/secrets/tm"), Some(PathBuf::from("/run/secrets/tm")));
+        assert_eq!(named("tm"), Some(PathBuf::from("/here/tm")));
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub const DAEMON_KEYS: &[Key] = &[
     key("umask"),
     key("env"),
     key("shutdown_time"),
+    key("exit_when"),
 ];
 
 /// The keys of `daemon.log`.
@@ -51,6 +52,27 @@ pub const CAPTURE_KEYS: &[Key] = &[key("file"), key("max_bytes"), key("keep"), k
 /// The keys of `backoff`, where it is a map.
 pub const BACKOFF_KEYS: &[Key] = &[key("initial"), key("max"), key("factor"), key("jitter")];
 
+/// The keys of `max_restarts`.
+pub const MAX_RESTARTS_KEYS: &[Key] = &[key("count"), key("within")];
+
+/// The keys of one program under `depends_on`, where it is a map.
+pub const DEPENDENCY_KEYS: &[Key] = &[key("on"), key("restart")];
+
+/// The keys of `ready`, where it is a map. One of the first four is there.
+pub const READY_KEYS: &[Key] =
+    &[key("notify"), key("fd"), key("tcp"), key("exec"), key("timeout"), key("watchdog")];
+
+/// The keys of `health`. One of the first three is there.
+pub const HEALTH_KEYS: &[Key] = &[
+    key("exec"),
+    key("tcp"),
+    key("http"),
+    key("interval"),
+    key("timeout"),
+    key("retries"),
+    key("start_period"),
+];
+
 /// The keys of a program, and of `defaults:`.
 pub const PROGRAM_KEYS: &[Key] = &[
     restarts(also("cmd", "command")),
@@ -61,6 +83,7 @@ pub const PROGRAM_KEYS: &[Key] = &[
     also("starttime", "startsecs"),
     key("startretries"),
     key("backoff"),
+    key("max_restarts"),
     key("stopsignal"),
     also("stoptime", "stopwaitsecs"),
     key("stopasgroup"),
@@ -77,4 +100,8 @@ pub const PROGRAM_KEYS: &[Key] = &[
     restarts(key("nice")),
     restarts(key("oom_score_adj")),
     restarts(key("no_new_privs")),
+    key("depends_on"),
+    key("ready"),
+    key("health"),
+    key("critical"),
 ];

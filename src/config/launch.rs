@@ -7,7 +7,7 @@ use super::read::{Reader, items};
 use super::template::Template;
 use super::tree::{Node, Value};
 use super::values;
-use super::{EnvFile, Launch, Output};
+use super::{EnvFile, Output, Program};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -25,12 +25,12 @@ impl<'s> Reader<'s> {
     /// Reads the expanded keys of a program, given its own `env`.
     pub(super) fn launch(
         &mut self,
-        program: &str,
         fields: &Fields<'s>,
         env: &Fields<'s>,
         outer: &Outer<'_, 's>,
-        launch: &mut Launch,
+        program: &mut Program,
     ) {
+        let Program { name: program, policy, launch, .. } = program;
         launch.base_env = self.env_layer(&outer.daemon_env, program, &[]);
         launch.env = self.env_layer(&outer.defaults_env, program, &[&launch.base_env]);
         let own = self.env_layer(env, program, &[&launch.env, &launch.base_env]);
@@ -45,6 +45,8 @@ impl<'s> Reader<'s> {
                     let files = items(value).iter();
                     launch.env_file = files.filter_map(|item| self.env_file(item, names)).collect();
                 }
+                "ready" => policy.ready = self.ready(value, names),
+                "health" => policy.health = self.health(value, names),
                 "workingdir" => launch.workingdir = self.expanded(value, names),
                 "stdout" => launch.stdout = self.output(value, "stdout", names),
                 "stderr" => launch.stderr = self.output(value, "stderr", names),
@@ -96,7 +98,7 @@ impl<'s> Reader<'s> {
         layer
     }
 
-    fn cmd(&mut self, value: &'s Node, names: Names<'_>) -> Vec<Template> {
+    pub(super) fn cmd(&mut self, value: &'s Node, names: Names<'_>) -> Vec<Template> {
         let words: Vec<(&Node, Cow<'_, str>)> = match &value.value {
             Value::List(items) => {
                 let word = |item| Some((item, Cow::Borrowed(self.scalar(item)?)));

@@ -19,7 +19,9 @@ mod include;
 mod keys;
 mod launch;
 mod near;
+mod order;
 mod passes;
+mod probes;
 mod problem;
 mod program;
 mod read;
@@ -43,8 +45,13 @@ pub use diff::{Changes, ProgramChange, diff};
 pub use env_file::parse as parse_env_file;
 pub use find::candidates;
 #[cfg(test)]
-pub use keys::{BACKOFF_KEYS, CAPTURE_KEYS, DAEMON_KEYS, Key, LOG_KEYS, PROGRAM_KEYS, TOP_KEYS};
+pub use keys::{
+    BACKOFF_KEYS, CAPTURE_KEYS, DAEMON_KEYS, DEPENDENCY_KEYS, HEALTH_KEYS, Key, LOG_KEYS,
+    MAX_RESTARTS_KEYS, PROGRAM_KEYS, READY_KEYS, TOP_KEYS,
+};
 pub use near::nearest;
+pub use order::{Condition, Dependency};
+pub use probes::{Health, HealthHow, Ready, ReadyHow, Url};
 pub use problem::{Problem, Problems};
 pub use read::{daemon_only, load};
 pub use show::{command_line, settings};
@@ -82,6 +89,17 @@ pub struct Daemon {
     pub umask: Option<u32>,
     /// How long an orderly shutdown may take before what still lives is killed.
     pub shutdown_time: Duration,
+    /// Whether it ends by itself once there is nothing left to do.
+    pub exit_when: ExitWhen,
+}
+
+/// When the daemon ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitWhen {
+    /// Not at all.
+    Never,
+    /// When every process that was ever started is EXITED or FATAL.
+    AllExited,
 }
 
 /// Where the event log goes and how it looks.
@@ -161,6 +179,11 @@ impl Program {
             format!("{}:{index}", self.name)
         }
     }
+
+    /// Whether it is started again however it ends.
+    pub fn never_completes(&self) -> bool {
+        self.policy.autorestart == Autorestart::Always
+    }
 }
 
 /// When a process is started, restarted and stopped, and how.
@@ -178,12 +201,22 @@ pub struct Policy {
     pub startretries: Option<u32>,
     /// The delays between those retries.
     pub backoff: Backoff,
+    /// How often it may be restarted without anybody asking; none: without limit.
+    pub max_restarts: Option<MaxRestarts>,
     /// The signal that asks it to stop.
     pub stopsignal: Signal,
     /// How long it may take to do so before SIGKILL.
     pub stoptime: Duration,
     /// Whether the stop signal goes to its whole process group.
     pub stopasgroup: bool,
+    /// What must be up, ready or done before it is started, by program.
+    pub depends_on: BTreeMap<Rc<str>, Dependency>,
+    /// When it is RUNNING; none: once up for `starttime`.
+    pub ready: Option<Ready>,
+    /// How it is asked whether it is well; none: it is not.
+    pub health: Option<Health>,
+    /// Whether the daemon ends when it has ended for good.
+    pub critical: bool,
 }
 
 /// What the `autorestart` key says.
@@ -217,6 +250,15 @@ pub struct Backoff {
     pub factor: f64,
     /// The fraction of the delay, 0 to 1, of which up to so much is added at random.
     pub jitter: f64,
+}
+
+/// A limit of restarts: one more within that time, and it is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaxRestarts {
+    /// So many are fine, 0 to 1000.
+    pub count: u32,
+    /// Within this time; more than 0.
+    pub within: Duration,
 }
 
 /// All that the start of a process depends on, and so what a reload restarts it for.

@@ -1,18 +1,22 @@
 //! Programs: their names, `defaults:` under each, and the keys that speak for themselves.
 
 use super::fields::{self, Fields};
-use super::keys::{BACKOFF_KEYS, PROGRAM_KEYS};
+use super::keys::{BACKOFF_KEYS, MAX_RESTARTS_KEYS, PROGRAM_KEYS};
 use super::near::nearest;
+use super::probes::some_time;
 use super::read::{Reader, items};
 use super::tree::{Node, Value};
 use super::values::{self, LIMITS, boolean, integer, shown};
 use super::{
-    Autorestart, Backoff, Daemon, Expected, InheritEnv, Launch, Limit, Output, Policy, Program,
-    Signal, parse_duration,
+    Autorestart, Backoff, Daemon, Expected, InheritEnv, Launch, Limit, MaxRestarts, Output, Policy,
+    Program, Signal, parse_duration,
 };
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
+
+/// All programs by name.
+pub(super) type Programs = BTreeMap<String, Rc<Program>>;
 
 /// What stands around every program.
 pub(super) struct Outer<'o, 's> {
@@ -66,6 +70,11 @@ pub(super) fn unset(name: Rc<str>, umask: Option<u32>) -> Program {
             stopsignal: Signal(libc::SIGTERM),
             stoptime: Duration::from_secs(10),
             stopasgroup: false,
+            max_restarts: None,
+            depends_on: BTreeMap::new(),
+            ready: None,
+            health: None,
+            critical: false,
         },
         launch: Launch {
             cmd: Vec::new(),
@@ -104,11 +113,7 @@ impl Program {
 
 impl<'s> Reader<'s> {
     /// Reads the programs of all files.
-    pub(super) fn programs(
-        &mut self,
-        files: &[Fields<'s>],
-        outer: &Outer<'_, 's>,
-    ) -> BTreeMap<String, Rc<Program>> {
+    pub(super) fn programs(&mut self, files: &[Fields<'s>], outer: &Outer<'_, 's>) -> Programs {
         let mut programs = BTreeMap::new();
         let mut first_keys: BTreeMap<&str, &Node> = BTreeMap::new();
         for section in files.iter().filter_map(|fields| fields.get("programs")) {
@@ -126,6 +131,7 @@ impl<'s> Reader<'s> {
                 programs.insert(name.to_owned(), Rc::new(program));
             }
         }
+        self.check_order(&programs);
         programs
     }
 
@@ -142,7 +148,10 @@ impl<'s> Reader<'s> {
                 self.plain_key(key, field.value, &mut program);
             }
         }
-        self.launch(name, &fields, &env, outer, &mut program.launch);
+        self.launch(&fields, &env, outer, &mut program);
+        if let Some(field) = fields.get("depends_on") {
+            self.keep_edges(&program.name, field.value);
+        }
         self.check_rotated(&program, &fields);
         if !fields.contains_key("cmd") && matches!(field.value.value, Value::Map(_) | Value::Null) {
             let at = if let Value::Null = field.value.value { field.key } else { field.value };
@@ -168,6 +177,9 @@ impl<'s> Reader<'s> {
             "stopsignal" => self.set(&mut policy.stopsignal, value, Signal::parse),
             "stoptime" => self.set(&mut policy.stoptime, value, parse_duration),
             "stopasgroup" => self.set(&mut policy.stopasgroup, value, boolean),
+            "max_restarts" => policy.max_restarts = self.max_restarts(value),
+            "depends_on" => policy.depends_on = self.depends_on(value),
+            "critical" => self.set(&mut policy.critical, value, boolean),
             "inherit_env" => launch.inherit_env = self.inherit_env(value),
             "umask" => launch.umask = self.value(value, values::umask),
             "group" => launch.group = self.text(value),
@@ -208,6 +220,21 @@ impl<'s> Reader<'s> {
         if let Some(field) = fields.get("jitter") {
             self.set(&mut backoff.jitter, field.value, |text| values::fraction(text, 0.0, 1.0));
         }
+    }
+
+    fn max_restarts(&mut self, value: &'s Node) -> Option<MaxRestarts> {
+        let fields = fields::known(value, MAX_RESTARTS_KEYS, &mut self.report);
+        let (Some(count), Some(within)) = (fields.get("count"), fields.get("within")) else {
+            if !matches!(value.value, Value::List(_) | Value::Scalar(_)) {
+                let why =
+                    "must have both, as {count: 5, within: 10m}: so many restarts in that time";
+                self.report.error(value, why);
+            }
+            return None;
+        };
+        let count = self.value(count.value, |text| integer(text, 0, 1000));
+        let within = self.value(within.value, some_time);
+        Some(MaxRestarts { count: count?, within: within? })
     }
 
     fn inherit_env(&mut self, value: &'s Node) -> InheritEnv {

@@ -6,14 +6,14 @@
 use super::fields::{self, Fields};
 use super::include;
 use super::keys::{DAEMON_KEYS, PROGRAM_KEYS, TOP_KEYS};
-use super::program::Outer;
+use super::order::Edges;
+use super::program::{Outer, Programs};
 use super::report::Report;
 use super::source::Source;
 use super::tree::{Node, Value};
-use super::{Config, Daemon, Files, Problems, Program, Surroundings, tree};
-use std::collections::{BTreeMap, HashMap};
+use super::{Config, Daemon, Files, Problems, Surroundings, tree};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 /// What all programs together may take, in bytes and roughly: so that no few lines of
 /// `defaults:` under ten thousand names fill the memory.
@@ -29,8 +29,7 @@ pub fn load(
 ) -> Result<Config, Problems> {
     let mut report = Report::default();
     let sources = include::gather(path, surroundings, files, &mut report);
-    let mut reader =
-        Reader { sources: &sources, surroundings, report, rotated: HashMap::new(), spent: 0 };
+    let mut reader = Reader::new(&sources, surroundings, report);
     let (daemon, programs) = reader.file();
     let report = reader.report;
     let warnings = report.finish(&sources)?;
@@ -44,9 +43,7 @@ pub fn load(
 pub fn daemon_only(path: &Path, text: &str, surroundings: &Surroundings) -> Daemon {
     let (text, tree) = readable_part(text);
     let sources = [Source::parsed(path, &surroundings.cwd, text.to_owned(), tree)];
-    let report = Report::default();
-    let mut reader =
-        Reader { sources: &sources, surroundings, report, rotated: HashMap::new(), spent: 0 };
+    let mut reader = Reader::new(&sources, surroundings, Report::default());
     let section = sources.first().and_then(|source| source.tree.get("daemon"));
     let fields = section.map(|node| fields::known(node, DAEMON_KEYS, &mut reader.report));
     reader.daemon(&fields.unwrap_or_default())
@@ -115,11 +112,18 @@ pub(super) struct Reader<'s> {
     pub(super) report: Report,
     /// The files that are rotated, and for whom.
     pub(super) rotated: HashMap<String, String>,
+    /// Who depends on whom.
+    pub(super) edges: Edges<'s>,
     spent: usize,
 }
 
 impl<'s> Reader<'s> {
-    fn file(&mut self) -> (Daemon, BTreeMap<String, Rc<Program>>) {
+    fn new(sources: &'s [Source], surroundings: &'s Surroundings, report: Report) -> Self {
+        let (rotated, edges) = (HashMap::new(), Edges::new());
+        Self { sources, surroundings, report, rotated, edges, spent: 0 }
+    }
+
+    fn file(&mut self) -> (Daemon, Programs) {
         let mut sections = Vec::new();
         for (number, source) in self.sources.iter().enumerate() {
             let mut fields = fields::known(&source.tree, TOP_KEYS, &mut self.report);

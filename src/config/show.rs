@@ -8,16 +8,19 @@ use super::diff::differs;
 use super::keys::PROGRAM_KEYS;
 use super::program::unset;
 use super::{
-    Autorestart, Backoff, Capture, EnvFile, Expected, InheritEnv, Launch, Limit, Output, Program,
-    Template,
+    Autorestart, Backoff, Capture, Condition, Dependency, EnvFile, Expected, Health, HealthHow,
+    InheritEnv, Launch, Limit, MaxRestarts, Output, Program, Ready, ReadyHow, Template,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// The command of the process with this index, quoted as a POSIX shell would have it.
 pub fn command_line(program: &Program, index: u32) -> String {
-    let name = program.process_name(index);
-    shell_words::join(program.launch.cmd.iter().map(|word| word.expand(index, &name)))
+    words(&program.launch.cmd, index, &program.process_name(index))
+}
+
+fn words(words: &[Template], index: u32, name: &str) -> String {
+    shell_words::join(words.iter().map(|word| word.expand(index, name)))
 }
 
 /// Every key that differs from its default, but for the command, with its value as it would be
@@ -67,6 +70,13 @@ impl One<'_> {
             "nice" => launch.nice?.to_string(),
             "oom_score_adj" => launch.oom_score_adj?.to_string(),
             "no_new_privs" => launch.no_new_privs.to_string(),
+            "max_restarts" => max_restarts(policy.max_restarts?),
+            "depends_on" => {
+                depends_on(policy.depends_on.iter().map(|(name, need)| (&**name, need)))
+            }
+            "ready" => self.ready(policy.ready.as_ref()?),
+            "health" => self.health(policy.health.as_ref()?),
+            "critical" => policy.critical.to_string(),
             _ => return None,
         })
     }
@@ -88,6 +98,36 @@ impl One<'_> {
             Output::Inherit => "inherit".to_owned(),
             Output::Stdout => "stdout".to_owned(),
         }
+    }
+
+    fn words(&self, cmd: &[Template]) -> String {
+        words(cmd, self.index, &self.name)
+    }
+
+    fn ready(&self, ready: &Ready) -> String {
+        let how = match &ready.how {
+            ReadyHow::Notify => ("notify", true.to_string()),
+            ReadyHow::Fd(number) => ("fd", number.to_string()),
+            ReadyHow::Tcp(address) => ("tcp", address.to_string()),
+            ReadyHow::Exec(cmd) => ("exec", self.words(cmd)),
+        };
+        let timeout = ("timeout", duration(ready.timeout));
+        map([how, timeout].into_iter().chain(ready.watchdog.map(|t| ("watchdog", duration(t)))))
+    }
+
+    fn health(&self, health: &Health) -> String {
+        let how = match &health.how {
+            HealthHow::Exec(cmd) => ("exec", self.words(cmd)),
+            HealthHow::Tcp(address) => ("tcp", address.to_string()),
+            HealthHow::Http(url) => ("http", format!("http://{}{}", url.host, url.path)),
+        };
+        map([
+            how,
+            ("interval", duration(health.interval)),
+            ("timeout", duration(health.timeout)),
+            ("retries", health.retries.to_string()),
+            ("start_period", duration(health.start_period)),
+        ])
     }
 
     /// The file, and what is unlike `auto`.
@@ -137,6 +177,22 @@ fn backoff(value: &Backoff, default: &Backoff) -> String {
     };
     let both = one(value).into_iter().zip(one(default));
     map(both.filter(|(here, usual)| here != usual).map(|(here, _)| here))
+}
+
+fn max_restarts(limit: MaxRestarts) -> String {
+    map([("count", limit.count.to_string()), ("within", duration(limit.within))])
+}
+
+fn depends_on<'p>(needs: impl Iterator<Item = (&'p str, &'p Dependency)>) -> String {
+    map(needs.map(|(name, need)| {
+        let on = match need.on {
+            Condition::Started => "started",
+            Condition::Ready => "ready",
+            Condition::Completed => "completed",
+        };
+        let with = || map([("on", on.to_owned()), ("restart", "with".to_owned())]);
+        (name, if need.restart_with { with() } else { on.to_owned() })
+    }))
 }
 
 /// The names alone, those of `daemon.env` among them.

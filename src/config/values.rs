@@ -5,6 +5,7 @@
 
 use super::{Expected, Limit, Signal};
 use std::fmt::Display;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -97,6 +98,25 @@ pub(super) fn fraction(text: &str, least: f64, most: f64) -> Result<f64, String>
         Ok(number) if number.is_finite() && least <= number && number <= most => Ok(number),
         _ if most == f64::MAX => must_be(format_args!("a number of {least} or more"), text),
         _ => must_be(format_args!("a number from {least} to {most}"), text),
+    }
+}
+
+/// An address with its port; `localhost` is one. The error about a name goes on with what to
+/// write instead.
+pub(super) fn address(text: &str, example: &str, instead: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    match text.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>())) {
+        Some(("localhost", Ok(port))) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        Some((host, Ok(port))) if host.parse::<IpAddr>().is_ok() => {
+            Err(format!("an IPv6 address stands in brackets: [{host}]:{port}"))
+        }
+        Some((host, Ok(_))) if host.contains(char::is_alphabetic) && !host.contains([':', '[']) => {
+            let host = shown(host);
+            Err(format!("the daemon resolves no names: write the address of {host}{instead}"))
+        }
+        _ => must_be(format_args!("ADDRESS:PORT, such as {example}"), text),
     }
 }
 

@@ -36,7 +36,8 @@ impl Daemon {
     /// Lets in those who wait at the door.
     pub(super) fn accept(&mut self) {
         for _ in 0..A_TURN {
-            match self.listener.accept() {
+            let Some(listener) = &self.listener else { return };
+            match listener.accept() {
                 Ok((stream, peer)) => self.welcome(stream, peer.to_string()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // A stranger goes before the newcomer does, who may be a friend.
@@ -97,8 +98,9 @@ impl Daemon {
     /// No descriptor is left: the spare one is given up to take the newcomer and end it. If it
     /// were left waiting, poll(2) would return for it again and again.
     fn turn_away(&mut self) {
+        let Some(listener) = &self.listener else { return };
         self.spare = None;
-        let turned_away = self.listener.accept().map(|(_, peer)| peer.to_string());
+        let turned_away = listener.accept().map(|(_, peer)| peer.to_string());
         self.spare = std::fs::File::open("/dev/null").ok();
         if let Ok(peer) = turned_away {
             let message = format!("no descriptor left for a client: {}", cause(&too_many()));

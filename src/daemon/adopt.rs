@@ -26,6 +26,9 @@ impl Daemon {
     /// # Errors
     /// That a process cannot be watched: to go on would start a second one.
     pub(super) fn take_over(&mut self, config: &Config) -> Result<(), String> {
+        if !self.state_dir.is_there() {
+            return Ok(());
+        }
         let past = match self.journal.past() {
             Ok(None) => return Ok(()),
             Ok(Some(past)) => past,
@@ -68,7 +71,7 @@ impl Daemon {
                 (None, Some(up)) => departed(up, &config.daemon),
                 (None, None) => continue,
             };
-            let id = self.supervisor.restore(&program, &left.process, base());
+            let id = self.supervisor.restore(&program, &left.process, base(), self.now);
             match held {
                 Some(process) => {
                     self.adopt(id, process, &left)?;

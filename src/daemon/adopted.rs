@@ -21,6 +21,9 @@ use crate::sys::signals;
 /// How long its parent may take to wait for one that has ended.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// So many ends are seen at once.
+const MOST: usize = 256;
+
 /// Between two looks whether the kernel can tell.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -81,7 +84,7 @@ impl Adopted {
 
     /// Those of whom the end is known by now, and how they ended.
     fn ended(&mut self, now: Instant) -> Vec<(Pid, Exit)> {
-        if self.set.look().is_ok() {
+        if self.set.look(MOST).is_ok() {
             let found = (0..).map_while(|place| self.set.event(place));
             for pid in found.filter_map(|(pid, _)| Pid::try_from(pid).ok()).collect::<Vec<_>>() {
                 self.ending.entry(pid).or_insert(now);

@@ -25,7 +25,7 @@ pub fn check(options: &Options) -> u8 {
             return 2;
         }
     };
-    if let Ok(mut kitchen) = Kitchen::new(&config.daemon.state_dir, limits::open_files()) {
+    if let Ok(mut kitchen) = Kitchen::new(Some(&config.daemon.state_dir), limits::open_files()) {
         kitchen.look_up(&config);
         for warning in warnings(&config, &kitchen) {
             let _ = writeln!(stderr, "warning: {warning}");

@@ -108,6 +108,8 @@ pub(super) enum Goal {
     Start,
     Stop,
     Restart,
+    /// To be replaced, in the rolling restart of this number.
+    Roll(u64),
 }
 
 /// What a line of a client's is.

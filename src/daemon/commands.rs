@@ -10,7 +10,7 @@ use crate::supervisor::{Event, Id, Process, State};
 /// The exit statuses that replies end with, as taskmasterctl(1) lists them.
 pub(super) mod exit {
     pub(crate) const FAILED: u8 = 1;
-    pub(super) const USAGE: u8 = 2;
+    pub(crate) const USAGE: u8 = 2;
     pub(super) const NOT_RUNNING: u8 = 3;
     pub(super) const NO_SUCH_PROCESS: u8 = 4;
     pub(crate) const OTHER_PROTOCOL: u8 = 6;
@@ -64,7 +64,10 @@ impl Daemon {
         match request {
             Request::Start { selectors, wait } => self.ask(index, &selectors, Goal::Start, wait),
             Request::Stop { selectors, wait } => self.ask(index, &selectors, Goal::Stop, wait),
-            Request::Restart { selectors, wait } => {
+            Request::Restart { selectors, rolling: true, wait } => {
+                self.roll(index, &selectors, wait);
+            }
+            Request::Restart { selectors, rolling: false, wait } => {
                 self.ask(index, &selectors, Goal::Restart, wait);
             }
             Request::Enable { selectors } => self.set_enabled(index, &selectors, true),
@@ -160,7 +163,7 @@ impl Daemon {
 
     pub(super) fn row(&self, process: &Process) -> Row {
         let lost = self.captures.lost(&process.program.name, process.index);
-        Row { lost_bytes: lost, ..words::row(process, self.now.at) }
+        Row { lost_bytes: lost, ..words::row(&self.supervisor, process, self.now.at) }
     }
 
     fn pids(&mut self, selectors: &[String]) -> Answer {
@@ -223,7 +226,13 @@ impl Daemon {
         let mut pending = std::collections::BTreeMap::new();
         let mut answer = Vec::new();
         let mut failed = false;
-        for id in ids {
+        for id in ids.iter().copied() {
+            let (others, told) = self.others(id, goal, &ids);
+            answer.extend(told.map(Reply::Text));
+            if goal == Goal::Stop && wait != Wait::No {
+                let named = |id: Id| Some((id, self.supervisor.get(id)?.name()));
+                pending.extend(others.into_iter().filter_map(named));
+            }
             let Some((name, done)) = self.ask_one(id, goal) else { continue };
             match (done, wait) {
                 (Some((ok, message)), _) => {
@@ -234,7 +243,7 @@ impl Daemon {
                     let message = match goal {
                         Goal::Start => "start asked for",
                         Goal::Stop => "stop asked for",
-                        Goal::Restart => "restart asked for",
+                        Goal::Restart | Goal::Roll(_) => "restart asked for",
                     };
                     let message = message.to_owned();
                     answer.push(Reply::Result(ResultRow { name, ok: true, message }));
@@ -275,7 +284,7 @@ impl Daemon {
         let event = match goal {
             Goal::Start => Event::Start,
             Goal::Stop => Event::Stop,
-            Goal::Restart => Event::Restart,
+            Goal::Restart | Goal::Roll(_) => Event::Restart,
         };
         self.supervisor.ask(id, event, self.now);
         // Not all that may have changed is a change of state.

@@ -5,7 +5,7 @@ use super::capture::Which;
 use super::journal::Entry;
 use super::{Daemon, recipe, words};
 use crate::config::Level;
-use crate::supervisor::{Change, Effect, Event, Id, State};
+use crate::supervisor::{Change, Effect, Event, Id, Stage, State};
 use crate::sys::{cause, identity, signals};
 
 impl Daemon {
@@ -16,12 +16,15 @@ impl Daemon {
             match effect {
                 Effect::Spawn(id) => self.spawn(id),
                 Effect::Signal { id, pid, signal, group } => self.signal(id, pid, signal, group),
+                Effect::Rolled { roll, id, what } => self.rolled(roll, id, &what),
+                Effect::Unhealthy(id, pid) => self.unhealthy(id, pid),
                 Effect::Told(id, change) => self.tell(id, &change),
                 Effect::Forgotten { id, name, program, index } => {
                     for which in [Which::Stdout, Which::Stderr] {
                         self.captures.close(&(program.clone(), index, which));
                     }
                     self.row_gone(id, &name, &program, index);
+                    self.probes.drop(id);
                     self.forgotten(id, &name);
                 }
             }
@@ -30,12 +33,15 @@ impl Daemon {
 
     fn spawn(&mut self, id: Id) {
         // A stop may have overtaken it.
-        if !self.supervisor.wants_spawn(id) {
+        if !self.supervisor.wants_spawn(id, self.now) {
             return;
         }
         let Some(process) = self.supervisor.get(id) else { return };
         let State::Spawning { retries, .. } = process.state else { return };
-        let prepared = self.kitchen.prepare(process, &mut self.captures);
+        let user = self.user_of(&process.program, process.index);
+        let voice = self.probes.prepare(id, process, user);
+        let prepare = |voice| self.kitchen.prepare(process, &mut self.captures, voice);
+        let prepared = voice.and_then(prepare);
         let mut up = self.launch_record(process, retries);
         let launched = prepared.and_then(|mut prepared| {
             prepared.recipe.record = self.journal.record(&up);
@@ -57,6 +63,7 @@ impl Daemon {
                 if let Some(report) = child.report {
                     self.reports.insert(child.pid, report);
                 }
+                self.probes.launched(id, child.pid);
                 self.supervisor.event(id, Event::Spawned(child.pid), self.now);
             }
             Err(reason) => self.supervisor.spawn_failed(id, reason, self.now),
@@ -84,7 +91,7 @@ impl Daemon {
     /// Should the next daemon find it on its way out, it need not ask once more.
     fn note_stop(&mut self, id: Id) {
         let Some(process) = self.supervisor.get(id) else { return };
-        if let State::Stopping { pid, killed: None, .. } = process.state {
+        if let State::Stopping { pid, stage: Stage::Asked(_), .. } = process.state {
             let (program, index) = (process.program.name.to_string(), process.index);
             self.journal.was_asked(pid);
             self.note(&[Entry::Asked { program, index, pid }]);
@@ -93,8 +100,9 @@ impl Daemon {
 
     /// A state has changed: the log, those who follow, and those who wait are told.
     fn tell(&mut self, id: Id, change: &Change) {
+        self.follow_probes(id);
         let Some(process) = self.supervisor.get(id) else { return };
-        let event = words::event(process, change, self.now.at, self.now.wall);
+        let event = words::event(&self.supervisor, process, change, self.now.at, self.now.wall);
         let (name, message) = (process.name(), event.message.clone());
         let pid = change.pid.map(|pid| pid.to_string());
         let mut facts = vec![("name", name.as_str())];
@@ -105,6 +113,15 @@ impl Daemon {
         self.publish(&event);
         self.row_changed(id);
         self.told(id, change);
+    }
+
+    fn unhealthy(&mut self, id: Id, pid: i32) {
+        let Some(process) = self.supervisor.get(id) else { return };
+        let event = words::unhealthy(process, pid, self.now.wall);
+        let (name, pid) = (process.name(), pid.to_string());
+        let facts = [("name", name.as_str()), ("pid", &pid), ("reason", &event.message)];
+        self.log(Level::Warning, "unhealthy", &facts);
+        self.publish(&event);
     }
 
     fn forgotten(&mut self, id: Id, name: &str) {

@@ -28,8 +28,10 @@ pub(super) struct Handover {
     pub(super) protocol: u32,
     pub(super) settings: Settings,
     pub(super) secret: Vec<u8>,
-    pub(super) listener: RawFd,
-    pub(super) lock: RawFd,
+    /// None: the control port is closed.
+    pub(super) listener: Option<RawFd>,
+    /// None: nothing can be kept.
+    pub(super) lock: Option<RawFd>,
     pub(super) processes: Vec<KeptProcess>,
     pub(super) disabled: Vec<(String, u32)>,
     /// Those of an earlier daemon, with their start times.
@@ -150,8 +152,8 @@ mod tests {
             protocol: 1,
             settings,
             secret: b"secret".to_vec(),
-            listener: 5,
-            lock: 4,
+            listener: Some(5),
+            lock: Some(4),
             processes: Vec::new(),
             disabled: vec![("web".into(), 3)],
             adopted: vec![(9, 71, 4711)],

@@ -22,7 +22,7 @@ use crate::sys::pidfd::PidFd;
 use crate::sys::pipe::Pipe;
 use crate::sys::poll::{Interest, Poller};
 use crate::sys::record::Record;
-use crate::sys::spawn::{Failure, Launcher, Mode, Recipe, Step};
+use crate::sys::spawn::{Extras, Failure, Launcher, Mode, Recipe, Step};
 use crate::sys::{clock, identity, signals};
 
 /// The longest report, in bytes.
@@ -110,6 +110,7 @@ impl Captures {
             nice: None,
             oom_score_adj: None,
             no_new_privs: true,
+            extras: Extras::default(),
             record: on.record,
         };
         let pid = on.launcher.launch(&recipe, Mode::Together)?.pid;

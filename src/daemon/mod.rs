@@ -11,6 +11,7 @@ mod capture;
 mod check;
 mod client;
 mod commands;
+mod container;
 mod disabled;
 mod effects;
 mod handover;
@@ -18,7 +19,9 @@ mod journal;
 mod log;
 mod logger;
 mod logging;
+mod order;
 mod output;
+mod probes;
 mod recipe;
 mod reload;
 mod resume;
@@ -82,12 +85,14 @@ struct Daemon {
     logger_ending: Option<Instant>,
     /// Reports of children that were launched apart, by pid.
     reports: std::collections::HashMap<i32, std::os::fd::OwnedFd>,
+    probes: probes::Probes,
     strays: Strays,
     /// Those that an earlier daemon launched.
     adopted: adopted::Adopted,
     journal: journal::Journal,
     clients: Vec<Client>,
-    listener: TcpListener,
+    /// None: the control port is closed.
+    listener: Option<TcpListener>,
     secret: Secret,
     /// The configuration file, absolute: clients are told.
     file: PathBuf,
@@ -107,6 +112,8 @@ struct Daemon {
     places: accept::Places,
     now: Moment,
     dice: u64,
+    /// The exit status, when it has ended in order.
+    status: u8,
 }
 
 /// Why the daemon did not start.
@@ -138,7 +145,7 @@ pub fn run(options: &mut Options) -> u8 {
             Err(refusal) => complain(&refusal),
         };
     }
-    if std::process::id() == 1 {
+    if container::is_init() {
         return complain(&cannot("-d makes no sense as PID 1: when it ends, so does everything"));
     }
     match detach() {
@@ -177,8 +184,9 @@ impl Daemon {
             starting.done();
         }
         while !self.turn() {}
+        let status = self.status;
         self.end();
-        0
+        status
     }
 
     /// Everything has been stopped.

@@ -58,8 +58,11 @@ impl Daemon {
         match output {
             Output::File(path) => Ok(PathBuf::from(path.expand(process.index, &process.name()))),
             Output::Stdout => self.log_path(process, Which::Stdout),
-            Output::Inherit => Err("goes where the daemon's own does: nothing is kept"),
-            Output::Discard | Output::Auto | Output::Captured(_) => Err("is discarded"),
+            // Captured, if anything could be kept.
+            Output::Inherit | Output::Auto => {
+                Err("goes where the daemon's own does: nothing is kept")
+            }
+            Output::Discard | Output::Captured(_) => Err("is discarded"),
         }
     }
 

@@ -5,16 +5,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::capture::{Captures, Settings, Which};
+use super::probes::Voice;
 use crate::config::{
     Capture, Config, InheritEnv, Launch, Limit, Output, Program, Template, parse_env_file,
 };
 use crate::supervisor::Process;
-use crate::sys::spawn::{Failure, Mode, Recipe, Step};
+use crate::sys::spawn::{Extras, Failure, Mode, Recipe, Step};
 use crate::sys::users::{self, Ids};
 use crate::sys::{cause, exec, files, limits};
 
@@ -29,8 +30,8 @@ pub(super) struct Kitchen {
     /// The daemon's own environment.
     inherited: BTreeMap<OsString, OsString>,
     null: File,
-    /// Where captured output goes.
-    log_folder: PathBuf,
+    /// Where captured output goes by itself; none: nothing can be kept, and it is inherited.
+    log_folder: Option<PathBuf>,
     /// The limits of open files, soft and hard, that the daemon was started with.
     open_files: (u64, u64),
     /// Users and groups, looked up when the configuration is read.
@@ -45,15 +46,15 @@ pub(super) struct Prepared {
 }
 
 impl Kitchen {
-    /// Prepares to start processes.
+    /// Prepares to start processes, and to keep what they print in the state folder if there is one.
     ///
     /// # Errors
     /// Those of opening /dev/null.
-    pub(super) fn new(state_dir: &Path, open_files: (u64, u64)) -> std::io::Result<Self> {
+    pub(super) fn new(state_dir: Option<&Path>, open_files: (u64, u64)) -> std::io::Result<Self> {
         Ok(Self {
-            inherited: std::env::vars_os().collect(),
+            inherited: std::env::vars_os().filter(|(name, _)| !is_ours(name)).collect(),
             null: File::options().read(true).write(true).open("/dev/null")?,
-            log_folder: state_dir.join("log"),
+            log_folder: state_dir.map(|folder| folder.join("log")),
             open_files,
             ids: HashMap::new(),
         })
@@ -91,7 +92,7 @@ impl Kitchen {
         }
     }
 
-    /// All that a start of this process needs.
+    /// All that a start of this process needs, with what it is to tell by that it is ready.
     ///
     /// # Errors
     /// The step and the cause, for people.
@@ -99,13 +100,58 @@ impl Kitchen {
         &self,
         process: &Process,
         captures: &mut Captures,
+        voice: Voice,
     ) -> Result<Prepared, String> {
+        let launch = &process.program.launch;
+        let ids = self.ids(&process.program, process.index)?;
+        let (mut recipe, mode) = self.recipe(process, &launch.cmd, voice.env)?;
+        let mut open = Vec::new();
+        // Only root can give a file away; who else is to become another fails at that step.
+        let owner = ids.filter(|_| users::is_root()).map(|ids| (ids.uid, ids.gid));
+        let mut stream = |which| self.stream(process, which, owner, captures, &mut open);
+        let stdout = stream(Which::Stdout)?;
+        let stderr = match (stream(Which::Stderr)?, &launch.stderr) {
+            (None, Output::Stdout) => stdout.unwrap_or(1),
+            (fd, _) => fd.unwrap_or(2),
+        };
+        recipe.stdio = [self.null.as_raw_fd(), stdout.unwrap_or(1), stderr];
+        recipe.extras.pid_variable = voice.has_watchdog.then(|| c"WATCHDOG_PID".to_owned());
+        if let Some((write, number)) = voice.line {
+            recipe.extras.descriptor = Some((write.as_raw_fd(), number));
+            open.push(write.into());
+        }
+        Ok(Prepared { recipe, mode, _open: open })
+    }
+
+    /// All that a command besides the program itself needs: it runs as the program would, with its
+    /// environment, and prints where it is told to.
+    ///
+    /// # Errors
+    /// As [`Kitchen::prepare`].
+    pub(super) fn prepare_probe(
+        &self,
+        process: &Process,
+        cmd: &[Template],
+        stdio: [RawFd; 3],
+    ) -> Result<(Recipe, Mode), String> {
+        let (recipe, mode) = self.recipe(process, cmd, Vec::new())?;
+        Ok((Recipe { stdio, ..recipe }, mode))
+    }
+
+    /// A command as the program's user, in its folder, under its limits and with its environment,
+    /// to which `more` comes. Its output is still the daemon's.
+    fn recipe(
+        &self,
+        process: &Process,
+        cmd: &[Template],
+        more: Vec<(&'static str, String)>,
+    ) -> Result<(Recipe, Mode), String> {
         let launch = &process.program.launch;
         let (index, name) = (process.index, process.name());
         let ids = self.ids(&process.program, index)?;
-        let env = self.environment(process, ids)?;
-        let argv: Vec<CString> = launch
-            .cmd
+        let mut env = self.environment(process, ids)?;
+        env.extend(more.into_iter().map(|(key, value)| (key.into(), value.into())));
+        let argv: Vec<CString> = cmd
             .iter()
             .map(|word| c_string(word.expand(index, &name), "cmd"))
             .collect::<Result<_, _>>()?;
@@ -119,21 +165,11 @@ impl Kitchen {
             Some(_) => Mode::Apart,
             None => self.mode(&found, folder.as_deref()),
         };
-
-        let mut open = Vec::new();
-        // Only root can give a file away; who else is to become another fails at that step.
-        let owner = ids.filter(|_| users::is_root()).map(|ids| (ids.uid, ids.gid));
-        let mut stream = |which| self.stream(process, which, owner, captures, &mut open);
-        let stdout = stream(Which::Stdout)?;
-        let stderr = match (stream(Which::Stderr)?, &launch.stderr) {
-            (None, Output::Stdout) => stdout.unwrap_or(1),
-            (fd, _) => fd.unwrap_or(2),
-        };
         let recipe = Recipe {
             argv,
             envp: env.into_iter().filter_map(pair).collect(),
             files: found,
-            stdio: [self.null.as_raw_fd(), stdout.unwrap_or(1), stderr],
+            stdio: [self.null.as_raw_fd(), 1, 2],
             folder: folder.map(|folder| c_string(folder, "workingdir")).transpose()?,
             umask: launch.umask,
             ids: ids.filter(|ids| !is_me(ids)).map(|i| (i.uid, i.gid, i.groups.clone())),
@@ -145,8 +181,9 @@ impl Kitchen {
             oom_score_adj: launch.oom_score_adj.and_then(|n| CString::new(n.to_string()).ok()),
             no_new_privs: launch.no_new_privs,
             record: None,
+            extras: Extras::default(),
         };
-        Ok(Prepared { recipe, mode, _open: open })
+        Ok((recipe, mode))
     }
 
     /// The daemon raises its own limit of open files; what it starts has the one it was given.
@@ -168,6 +205,11 @@ impl Kitchen {
     /// Descriptor 0 of whom it does not concern.
     pub(super) fn null(&self) -> BorrowedFd<'_> {
         self.null.as_fd()
+    }
+
+    /// Its number.
+    pub(super) fn null_number(&self) -> RawFd {
+        self.null.as_raw_fd()
     }
 
     /// Whether the daemon may wait for the exec: not where it might hang.
@@ -214,11 +256,11 @@ impl Kitchen {
     pub(super) fn capture(&self, process: &Process, which: Which) -> Option<Settings> {
         let name = process.name();
         let auto = || {
-            let file = self.log_folder.join(format!("{name}.{}.log", which.name()));
-            Capture::to(Template::from(file.to_string_lossy().into_owned()))
+            let file = self.log_folder.as_ref()?.join(format!("{name}.{}.log", which.name()));
+            Some(Capture::to(Template::from(file.to_string_lossy().into_owned())))
         };
         let capture = match output(process, which) {
-            Output::Auto => auto(),
+            Output::Auto => auto()?,
             Output::Captured(capture) => capture.clone(),
             Output::File(_) | Output::Discard | Output::Inherit | Output::Stdout => return None,
         };
@@ -356,6 +398,7 @@ pub(super) fn explain(failure: &Failure, process: &Process) -> String {
             (user, _) => format!("becoming user {}", expanded(user.as_ref())),
         },
         Step::NoNewPrivs => "setting no_new_privs".to_owned(),
+        Step::Descriptor => "giving it the descriptor that `ready` names".to_owned(),
         Step::Folder => format!("changing directory to {}", expanded(launch.workingdir.as_ref())),
         Step::Exec => {
             let command = expanded(launch.cmd.first());
@@ -366,6 +409,12 @@ pub(super) fn explain(failure: &Failure, process: &Process) -> String {
         }
     };
     format!("{step}: {}", cause(&failure.cause))
+}
+
+/// Whether a variable is between this process and who started it: a program that took it for its
+/// own would speak in the daemon's name.
+fn is_ours(name: &OsStr) -> bool {
+    ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"].iter().any(|ours| name == *ours)
 }
 
 /// Where a stream of a process is to go.

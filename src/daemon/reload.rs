@@ -70,6 +70,9 @@ impl Daemon {
         // The state folder moves at the next start, and with it the log that lies there by default.
         if new.log.target == LogTarget::in_state_dir(&new.state_dir) {
             new.log.target = LogTarget::in_state_dir(&old.state_dir);
+            if !self.state_dir.is_there() {
+                new.log.target = LogTarget::Stderr;
+            }
         }
         self.kitchen.look_up(&config);
         Ok((config, texts))
@@ -101,6 +104,9 @@ impl Daemon {
         });
         let changed: Vec<_> = changed.map(|change| change.name.clone()).collect();
         self.change_captures(&changed);
+        let is_probed = |key: &&str| ["ready", "health"].contains(key);
+        let probed = changes.changed.iter().filter(|change| change.keys.iter().any(is_probed));
+        self.change_probes(&probed.map(|change| change.name.clone()).collect::<Vec<_>>());
         self.apply_to_daemon(&mut config);
         self.config = config;
         self.rewrite_journal();

@@ -17,7 +17,7 @@ use crate::protocol::hello::Secret;
 use crate::protocol::{EventName, PROTOCOL, Reply};
 use crate::sys::handover::inherited;
 use crate::sys::pidfd::PidFd;
-use crate::sys::{cause, process};
+use crate::sys::{cause, process, random};
 
 impl Handover {
     /// The configuration that the daemon runs on.
@@ -80,8 +80,8 @@ impl Daemon {
                 open_files: self.kitchen.open_files(),
             },
             secret: self.secret.bytes().to_vec(),
-            listener: self.listener.as_raw_fd(),
-            lock: self.state_dir.lock().as_raw_fd(),
+            listener: self.listener.as_ref().map(AsRawFd::as_raw_fd),
+            lock: self.state_dir.lock().map(|lock| lock.as_raw_fd()),
             processes: processes.map(keep).collect(),
             disabled: disabled.map(|(program, index)| (program.to_string(), *index)).collect(),
             adopted: self.adopted.keep(),
@@ -107,7 +107,8 @@ impl Daemon {
         let fd = |error: std::io::Error| cannot(format!("taking up: {}", cause(&error)));
         let echo = (!options.detach).then_some(Level::Debug);
         let log = EventLog::resume(&config.daemon.log, echo);
-        let lock = inherited(state.lock).map_err(fd)?;
+        let lock = state.lock.map(inherited).transpose().map_err(fd)?;
+        let listener = state.listener.map(inherited).transpose().map_err(fd)?;
         let secret = Secret::from_file(&state.secret).ok_or_else(|| cannot("no secret"))?;
         process::set_umask(config.daemon.umask.unwrap_or(state.settings.umask));
         let mut daemon = Self::assemble(
@@ -116,7 +117,8 @@ impl Daemon {
                 texts: state.settings.texts.clone(),
                 open_files: state.settings.open_files,
                 umask: state.settings.umask,
-                listener: TcpListener::from(inherited(state.listener).map_err(fd)?),
+                listener: listener.map(TcpListener::from),
+                seed: random::nonce().map_err(fd)?,
                 state_dir: StateDir::resume(&config.daemon, lock).map_err(cannot)?,
                 secret,
                 log,
@@ -131,6 +133,8 @@ impl Daemon {
         // The logger has the new version as well, once it has moved what there is.
         daemon.captures.finish_logger();
         daemon.reap();
+        daemon.supervisor.look_around(daemon.now);
+        daemon.watch_all();
         daemon.rewrite_journal();
         Ok(daemon)
     }
@@ -144,7 +148,7 @@ impl Daemon {
             let configured = self.config.programs.get(&is.program).cloned();
             let departed = || up.as_ref().map(|up| adopt::departed(up, &self.config.daemon));
             if let Some(program) = configured.or_else(departed) {
-                let id = self.supervisor.restore(&program, &is, base);
+                let id = self.supervisor.restore(&program, &is, base, self.now);
                 self.supervisor.recall(id, past);
             }
             if let Some(up) = up {
@@ -154,6 +158,7 @@ impl Daemon {
                 self.journal.remember(up);
             }
         }
+        self.supervisor.take_up_order(&self.config);
         for (fd, pid, start) in state.adopted {
             self.adopted.add(PidFd::from_parts(inherited(fd)?, pid, start))?;
         }

@@ -1,19 +1,23 @@
 //! The daemon's start: everything up to the first turn. What fails here ends it, with the reason.
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 use super::accept::Places;
 use super::adopted::Adopted;
 use super::capture::Captures;
+use super::container::{self, Control, Found};
 use super::journal::Journal;
 use super::log::EventLog;
+use super::probes::Probes;
 use super::recipe::Kitchen;
-use super::state_dir::{self, StateDir};
+use super::state_dir::{self, NoStateDir, StateDir};
 use super::strays::Strays;
 use super::{Daemon, Options, Refusal, cannot, check, source};
 use crate::config::{Config, Level, Surroundings, diff};
 use crate::protocol::EventName;
-use crate::protocol::hello::Secret;
+use crate::protocol::hello::{Secret, hex};
 use crate::supervisor::{Moment, Supervisor};
 use crate::sys::signals::Signals;
 use crate::sys::spawn::Launcher;
@@ -32,10 +36,13 @@ pub(super) struct Parts {
     pub(super) open_files: (u64, u64),
     /// The file mode creation mask that it was started with.
     pub(super) umask: u32,
-    pub(super) listener: TcpListener,
+    /// None: the control port is closed.
+    pub(super) listener: Option<TcpListener>,
     pub(super) state_dir: StateDir,
     pub(super) secret: Secret,
     pub(super) log: EventLog,
+    /// Random.
+    pub(super) seed: [u8; 32],
 }
 
 impl Daemon {
@@ -51,7 +58,7 @@ impl Daemon {
             )));
         }
         let surroundings = options.surroundings.clone();
-        let (config, texts) = load(options)?;
+        let (mut config, texts) = load(options)?;
         let umask = process::umask();
         process::set_umask(config.daemon.umask.unwrap_or(umask));
         let ids = match &config.daemon.user {
@@ -61,8 +68,13 @@ impl Daemon {
         };
         // What only root may do, while it still is: the rest belongs to `daemon.user`, who could
         // aim root's hand elsewhere with a link in the folder that is that user's.
-        if let (Some(ids), Some(user)) = (&ids, &config.daemon.user) {
-            state_dir::prepare_for(&config.daemon.state_dir, user, ids).map_err(cannot)?;
+        let prepared = match (&ids, &config.daemon.user) {
+            (Some(ids), Some(user)) => state_dir::prepare_for(&config.daemon.state_dir, user, ids)
+                .map_err(NoStateDir::Unusable),
+            (_, _) => Ok(()),
+        };
+        if !container::is_init() {
+            prepared.as_ref().map_err(|error| cannot(error.to_string()))?;
         }
         let listener = listen(config.daemon.listen);
         if let Some(ids) = &ids {
@@ -72,22 +84,45 @@ impl Daemon {
             })?;
         }
         // That it runs already says more than that its port is taken.
-        let state_dir = StateDir::open(&config.daemon).map_err(cannot)?;
+        let opened = prepared.and_then(|()| StateDir::open(&config.daemon));
+        let Found { state_dir, without } = container::go_on_without(opened, &mut config.daemon)?;
         let listener = listener?;
-        let secret = state_dir::secret(&config.daemon.secret_file).map_err(cannot)?;
+        let kernel = |what: &'static str| {
+            move |error: std::io::Error| cannot(format!("{what}: {}", cause(&error)))
+        };
+        let seed = random::nonce().map_err(kernel("asking for random bytes"))?;
+        let Control { listener, address, secret } =
+            container::control(listener, &config.daemon, state_dir.is_there(), &seed)?;
         // Who waits for a detached start wants to hear of trouble only.
         let echo = if options.detach { Level::Warning } else { Level::Debug };
         let log = EventLog::open(&config.daemon.log, Some(echo)).map_err(cannot)?;
-        let address = listener.local_addr().map_err(|e| cannot(cause(&e)))?;
-        state_dir.write_address(address).map_err(cannot)?;
-        let parts =
-            Parts { surroundings, texts, open_files, umask, listener, state_dir, secret, log };
+        let told = address.as_ref().map_or(Ok(()), |address| state_dir.write_address(*address));
+        if !container::is_init() {
+            told.as_ref().map_err(cannot)?;
+        }
+        let parts = Parts {
+            surroundings,
+            texts,
+            open_files,
+            umask,
+            listener,
+            state_dir,
+            secret,
+            log,
+            seed,
+        };
         let mut daemon = Self::assemble(parts, &config)?;
-        daemon.announce(address);
+        daemon.announce(address.as_ref().ok().copied());
+        daemon.announce_lack(without.as_deref(), address.err().as_deref());
+        if let Err(error) = told {
+            daemon.warn(&error);
+        }
         daemon.kitchen.look_up(&config);
         daemon.read_disabled();
         daemon.take_over(&config).map_err(cannot)?;
         daemon.take_up(config);
+        daemon.supervisor.look_around(daemon.now);
+        daemon.watch_all();
         daemon.rewrite_journal();
         Ok(daemon)
     }
@@ -97,20 +132,30 @@ impl Daemon {
         let kernel = |what: &'static str| {
             move |error: std::io::Error| cannot(format!("{what}: {}", cause(&error)))
         };
-        let Parts { surroundings, texts, open_files, umask, listener, state_dir, secret, log } =
-            parts;
-        let seed = random::nonce().map_err(kernel("asking for random bytes"))?;
+        let Parts {
+            surroundings,
+            texts,
+            open_files,
+            umask,
+            listener,
+            state_dir,
+            secret,
+            log,
+            seed,
+        } = parts;
         let (most, _) = limits::open_files();
+        let kept = state_dir.is_there().then_some(&*config.daemon.state_dir);
         let mut daemon = Self {
             file: std::path::absolute(&config.file).unwrap_or_else(|_| config.file.clone()),
             own_file: handover::own_file().map_err(kernel("looking for its own file"))?,
             supervisor: Supervisor::new(),
-            kitchen: Kitchen::new(&config.daemon.state_dir, open_files)
-                .map_err(kernel("opening /dev/null"))?,
+            kitchen: Kitchen::new(kept, open_files).map_err(kernel("opening /dev/null"))?,
             launcher: Launcher::new(),
             captures: Captures::default(),
             logger_ending: None,
             reports: std::collections::HashMap::new(),
+            probes: Probes::new(notify_prefix(&config.daemon.state_dir, &seed))
+                .map_err(kernel("making an epoll set"))?,
             strays: Strays::default(),
             adopted: Adopted::new().map_err(kernel("making an epoll set"))?,
             journal: Journal::new(state_dir.folder()),
@@ -128,6 +173,7 @@ impl Daemon {
             places: Places::with_free(most.saturating_sub(LEAST_FILES)),
             now: Moment { at: clock::now(), wall: clock::wall(), dice: 0.0 },
             dice: seed.iter().fold(1, |seed, byte| seed << 2 ^ u64::from(*byte)),
+            status: 0,
             surroundings,
             texts,
             config: empty(config),
@@ -142,9 +188,9 @@ impl Daemon {
     }
 
     /// The first lines of the log: what runs, on which file, where it listens.
-    fn announce(&mut self, address: SocketAddr) {
+    fn announce(&mut self, address: Option<SocketAddr>) {
         let (pid, file) = (std::process::id().to_string(), self.file.display().to_string());
-        let address_text = address.to_string();
+        let address_text = address.map_or_else(|| "nowhere".to_owned(), |a| a.to_string());
         let facts = [
             ("config", file.as_str()),
             ("listen", address_text.as_str()),
@@ -152,7 +198,7 @@ impl Daemon {
             ("version", env!("CARGO_PKG_VERSION")),
         ];
         self.log(Level::Info, "daemon started", &facts);
-        if !address.ip().is_loopback() {
+        if let Some(address) = address.filter(|address| !address.ip().is_loopback()) {
             self.warn(&format!(
                 "the control port {address} is open to the network, and its traffic is not encrypted; \
                  better listen on 127.0.0.1 and come by ssh -L, see taskmaster(1)"
@@ -171,6 +217,15 @@ impl Daemon {
         self.config = config;
         let event = self.daemon_event(EventName::DaemonStarted, "daemon started".to_owned());
         self.publish(&event);
+    }
+}
+
+/// What the names of notify sockets begin with: the same for every daemon of this state folder,
+/// since processes may outlive one, and in no two containers that share a network.
+fn notify_prefix(state_dir: &Path, seed: &[u8]) -> String {
+    match state_dir.metadata() {
+        Ok(about) => format!("taskmaster/{:x}.{:x}", about.dev(), about.ino()),
+        Err(_) => format!("taskmaster/{}", hex(seed.get(..8).unwrap_or_default())),
     }
 }
 

@@ -22,7 +22,25 @@ const WAY_OUT: &str = "name another folder in daemon.state_dir";
 #[derive(Debug)]
 pub(super) struct StateDir {
     folder: PathBuf,
-    lock: Lock,
+    /// None: nothing can be kept in it.
+    lock: Option<Lock>,
+}
+
+/// Why there is no state folder, and the way out.
+#[derive(Debug)]
+pub(super) enum NoStateDir {
+    /// Another daemon has it.
+    Held(String),
+    /// It cannot be made or written to.
+    Unusable(String),
+}
+
+impl std::fmt::Display for NoStateDir {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Held(why) | Self::Unusable(why) => f.write_str(why),
+        }
+    }
 }
 
 impl StateDir {
@@ -30,23 +48,35 @@ impl StateDir {
     ///
     /// # Errors
     /// What could not be done, why, and the way out.
-    pub(super) fn open(daemon: &Daemon) -> Result<Self, String> {
+    pub(super) fn open(daemon: &Daemon) -> Result<Self, NoStateDir> {
         let lock = lock(&daemon.state_dir, take_soon)?;
-        Ok(Self { folder: daemon.state_dir.clone(), lock })
+        Ok(Self { folder: daemon.state_dir.clone(), lock: Some(lock) })
+    }
+
+    /// One that cannot be used: nothing is kept.
+    pub(super) fn absent(daemon: &Daemon) -> Self {
+        Self { folder: daemon.state_dir.clone(), lock: None }
+    }
+
+    /// Whether something can be kept in it.
+    pub(super) fn is_there(&self) -> bool {
+        self.lock.is_some()
     }
 
     /// The same, with the lock that the version before this one holds.
     ///
     /// # Errors
     /// That the lock is not held.
-    pub(super) fn resume(daemon: &Daemon, lock: OwnedFd) -> Result<Self, String> {
-        let lock = take(File::from(lock)).map_err(|_| "the lock is not held".to_owned())?;
+    pub(super) fn resume(daemon: &Daemon, lock: Option<OwnedFd>) -> Result<Self, String> {
+        let lock = lock.map(|lock| take(File::from(lock))).transpose();
+        let lock = lock.map_err(|_| "the lock is not held".to_owned())?;
         Ok(Self { folder: daemon.state_dir.clone(), lock })
     }
 
     /// Whether the folder is still where it was, with the lock in it.
     pub(super) fn is_in_place(&self) -> bool {
-        files::is_at(self.lock.as_fd(), &self.folder.join("lock"))
+        let lock = self.folder.join("lock");
+        self.lock().is_none_or(|fd| files::is_at(fd, &lock))
     }
 
     /// The folder is gone: makes it anew, with a lock, before another daemon does.
@@ -54,7 +84,7 @@ impl StateDir {
     /// # Errors
     /// As [`StateDir::open`].
     pub(super) fn make_anew(&mut self, secret: (&Path, &Secret)) -> Result<(), String> {
-        self.lock = lock(&self.folder, take)?;
+        self.lock = Some(lock(&self.folder, take).map_err(|why| why.to_string())?);
         let (path, secret) = secret;
         if path.symlink_metadata().is_err() {
             files::write_private(path, &[secret.bytes(), b"\n"].concat())
@@ -64,8 +94,8 @@ impl StateDir {
     }
 
     /// The lock's descriptor.
-    pub(super) fn lock(&self) -> BorrowedFd<'_> {
-        self.lock.as_fd()
+    pub(super) fn lock(&self) -> Option<BorrowedFd<'_>> {
+        self.lock.as_ref().map(|lock| lock.as_fd())
     }
 
     /// Where it is.
@@ -78,6 +108,9 @@ impl StateDir {
     /// # Errors
     /// What could not be written, and why.
     pub(super) fn write_address(&self, address: SocketAddr) -> Result<(), String> {
+        if !self.is_there() {
+            return Ok(());
+        }
         let path = self.folder.join("address");
         let write = || files::write_private(&path, format!("{address}\n").as_bytes());
         // On a full disk the old one may be what takes up the room.
@@ -96,30 +129,37 @@ impl StateDir {
 
     /// Nobody listens any more.
     pub(super) fn remove_address(&self) {
-        let _ = std::fs::remove_file(self.folder.join("address"));
+        if self.is_there() {
+            let _ = std::fs::remove_file(self.folder.join("address"));
+        }
     }
 }
 
 /// Makes the folder if need be, and locks it.
-fn lock(folder: &Path, take: fn(File) -> Result<Lock, (LockError, File)>) -> Result<Lock, String> {
-    files::make_private_folder(folder)
-        .map_err(|e| format!("making {}: {}; {WAY_OUT}", folder.display(), cause(&e)))?;
+fn lock(
+    folder: &Path,
+    take: fn(File) -> Result<Lock, (LockError, File)>,
+) -> Result<Lock, NoStateDir> {
+    let unusable = |act: &str, path: &Path, error: std::io::Error| {
+        let path = path.display();
+        NoStateDir::Unusable(format!("{act} {path}: {}; {WAY_OUT}", cause(&error)))
+    };
+    files::make_private_folder(folder).map_err(|e| unusable("making", folder, e))?;
     let path = folder.join("lock");
-    let file = files::open_private(&path)
-        .map_err(|e| format!("opening {}: {}; {WAY_OUT}", path.display(), cause(&e)))?;
+    let file = files::open_private(&path).map_err(|e| unusable("opening", &path, e))?;
     take(file).map_err(|(error, _)| match error {
-        LockError::Io(e) => format!("locking {}: {}", path.display(), cause(&e)),
-        LockError::Held(Some(pid)) if !children::lives(pid) => format!(
+        LockError::Io(e) => unusable("locking", &path, e),
+        LockError::Held(Some(pid)) if !children::lives(pid) => NoStateDir::Held(format!(
             "{} is still locked by a program that the last daemon, pid {pid}, was launching when it \
              ended; try again",
             folder.display()
-        ),
+        )),
         LockError::Held(pid) => {
             let who = pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
-            format!(
+            NoStateDir::Held(format!(
                 "already running: the daemon with pid {who} has {}; {WAY_OUT} to run another",
                 folder.display()
-            )
+            ))
         }
     })
 }
@@ -175,15 +215,26 @@ pub(super) fn prepare_for(folder: &Path, name: &str, ids: &Ids) -> Result<(), St
 /// # Errors
 /// What could not be read or made, why, and the way out.
 pub(super) fn secret(path: &Path) -> Result<Secret, String> {
-    let shown = path.display();
-    let failed = |act: &str, error: std::io::Error| {
-        format!("{act} the secret {shown}: {}; see daemon.secret_file", cause(&error))
-    };
     if path.symlink_metadata().is_err() {
+        let failed = |act: &str, error: std::io::Error| failed(act, path, &error);
         let text = random::nonce().map_err(|error| failed("making", error))?;
         files::write_private(path, format!("{}\n", hex(&text)).as_bytes())
             .map_err(|error| failed("writing", error))?;
     }
+    read_secret(path)
+}
+
+fn failed(act: &str, secret: &Path, error: &std::io::Error) -> String {
+    format!("{act} the secret {}: {}; see daemon.secret_file", secret.display(), cause(error))
+}
+
+/// The secret that there is.
+///
+/// # Errors
+/// As [`secret`].
+pub(super) fn read_secret(path: &Path) -> Result<Secret, String> {
+    let shown = path.display();
+    let failed = |act: &str, error: std::io::Error| failed(act, path, &error);
     let file = files::open_regular(path).map_err(|error| failed("reading", error))?;
     if let Some(why) = files::exposed(&file, path) {
         return Err(format!("the secret {shown} is not private: {why}"));

@@ -65,12 +65,15 @@ impl Daemon {
         for pid in children::list() {
             if self.supervisor.by_pid(pid).is_some()
                 || self.captures.is_logger(pid)
+                || self.probes.is_command(pid)
                 || self.strays.known.contains(&pid)
             {
                 continue;
             }
             // It lost its parent, but not its program: it goes with that.
-            if children::group(pid).is_some_and(|group| self.supervisor.by_pid(group).is_some()) {
+            let is_known =
+                |group| self.supervisor.by_pid(group).is_some() || self.probes.is_command(group);
+            if children::group(pid).is_some_and(is_known) {
                 continue;
             }
             let command = children::command(pid);

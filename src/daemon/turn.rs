@@ -44,13 +44,17 @@ impl Daemon {
         if slots.logger.is_some_and(|slot| self.poller.ready(slot).read) {
             self.hear_logger();
         }
+        if self.poller.ready(slots.probes).read {
+            self.hear_probes();
+        }
         self.tick();
         self.hear(&slots);
-        if self.poller.ready(slots.listener).read {
+        if slots.listener.is_some_and(|slot| self.poller.ready(slot).read) {
             self.accept();
         }
         self.write_journal();
         self.perform(EFFECTS_A_TURN);
+        self.mind_the_end();
         self.tend_logger();
         self.flush();
         self.go_on_as_new();
@@ -63,7 +67,8 @@ impl Daemon {
         self.poller.clear();
         self.poller.add(self.signals.as_fd(), Interest::Read);
         let timer = self.poller.add(self.timer.as_fd(), Interest::Read);
-        let listener = self.poller.add(self.listener.as_fd(), door);
+        let listener = self.listener.as_ref();
+        let listener = listener.map(|listener| self.poller.add(listener.as_fd(), door));
         let mut clients = Vec::with_capacity(self.clients.len());
         for client in &self.clients {
             clients.push(self.poller.add(client.as_fd(), client.interest()));
@@ -74,6 +79,7 @@ impl Daemon {
         let adopted = self.poller.add(self.adopted.as_fd(), Interest::Read);
         let logger = self.captures.channel();
         let logger = logger.map(|(fd, interest)| self.poller.add(fd, interest));
+        let probes = self.poller.add(self.probes.as_fd(), Interest::Read);
         let due = self.next_deadline();
         let busy = self.supervisor.has_effects() || self.clients.iter().any(Client::has_more);
         let armed = self.timer.arm(due.filter(|_| !busy), self.now.at);
@@ -90,7 +96,7 @@ impl Daemon {
         if self.poller.ready(timer).read {
             self.timer.drain();
         }
-        Slots { listener, clients, reports, adopted, logger }
+        Slots { listener, clients, reports, adopted, logger, probes }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -102,7 +108,8 @@ impl Daemon {
         let logger = logger.filter(|at| *at > self.now.at);
         let captures = self.captures.due();
         let kept = [self.adopted.due(), self.journal.due(), self.upgrade_due(), captures];
-        let others = [self.supervisor.next_deadline(), self.strays.due(), logger, door];
+        let others =
+            [self.supervisor.next_deadline(), self.probes.due(), self.strays.due(), logger, door];
         let others = others.into_iter().chain(kept);
         clients.chain(others.flatten()).min()
     }
@@ -153,6 +160,11 @@ impl Daemon {
                 None if self.captures.is_logger(pid) => {
                     wait::reap(pid);
                     self.logger_ended(exit);
+                }
+                None if self.probes.is_command(pid) => {
+                    let _ = signals::send(pid, signals::KILL, true);
+                    wait::reap(pid);
+                    self.probe_ended(pid, exit);
                 }
                 None => {
                     wait::reap(pid);
@@ -208,6 +220,7 @@ impl Daemon {
         if self.is_due(self.supervisor.next_deadline()) {
             self.supervisor.tick(self.now);
         }
+        self.tick_probes();
         if self.is_due(self.strays.due()) {
             self.look_for_strays();
         }
@@ -273,11 +286,12 @@ pub(super) fn exit_of(end: wait::End) -> Exit {
 
 /// Where a turn finds what it polled.
 struct Slots {
-    listener: usize,
+    listener: Option<usize>,
     clients: Vec<usize>,
     /// Of children that were launched apart, with their pids.
     reports: Vec<(usize, i32)>,
     /// Of the set of those that are not this daemon's children.
     adopted: usize,
     logger: Option<usize>,
+    probes: usize,
 }

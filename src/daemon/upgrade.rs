@@ -26,7 +26,7 @@ use crate::protocol::Reply;
 use crate::supervisor::{Exit, Pid};
 use crate::sys::pipe;
 use crate::sys::record::checksum;
-use crate::sys::spawn::{Mode, Recipe};
+use crate::sys::spawn::{Extras, Mode, Recipe};
 use crate::sys::{cause, handover, signals};
 
 /// Where the new program finds the number of the descriptor that holds the state.
@@ -153,6 +153,7 @@ impl Daemon {
             nice: None,
             oom_score_adj: None,
             no_new_privs: false,
+            extras: Extras::default(),
             record: None,
         };
         let launched = self.launcher.launch(&recipe, Mode::Together);
@@ -160,6 +161,7 @@ impl Daemon {
             .map_err(|failure| format!("executing {}: {}", file.display(), cause_of(&failure)))?
             .pid;
         let (word, until) = (word(&state), self.now.at + PATIENCE);
+        let said = File::from(said);
         Ok(Upgrade { file, pid, said, word, until, is_ready: false })
     }
 
@@ -241,7 +243,8 @@ impl Daemon {
 
     /// Every descriptor that is handed over.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        let mut fds = vec![self.listener.as_fd(), self.state_dir.lock()];
+        let mut fds: Vec<BorrowedFd<'_>> = self.listener.iter().map(AsFd::as_fd).collect();
+        fds.extend(self.state_dir.lock());
         fds.extend(self.adopted.all().map(AsFd::as_fd));
         fds.extend(self.reports.values().map(AsFd::as_fd));
         fds.extend(self.captures.descriptors());

@@ -2,30 +2,39 @@
 //!
 //! A start or restart is done with RUNNING and has failed with FATAL or EXITED, or when
 //! somebody stopped it meanwhile; where retries are unlimited the first failed start is the
-//! answer, and the trying goes on. A stop is done with STOPPED.
+//! answer, and the trying goes on; so it is where it waits for another of which nothing will come.
+//! A stop is done with STOPPED.
 
 use super::client::{Goal, Task, Waiting};
 use super::{Daemon, words};
 use crate::config::Level;
 use crate::protocol::{Reply, ResultRow};
-use crate::supervisor::{Change, Id, Process, State};
+use crate::supervisor::{Change, Id, Process, State, Supervisor};
 
 /// The answer for one process.
-struct Verdict {
-    ok: bool,
-    message: String,
+pub(super) struct Verdict {
+    pub(super) ok: bool,
+    pub(super) message: String,
 }
 
 impl Daemon {
     /// A process changed its state: whoever waits for that gets an answer.
     pub(super) fn told(&mut self, id: Id, change: &Change) {
         let Some(process) = self.supervisor.get(id) else { return };
+        // Others may wait for it, and in vain from now on.
+        let ends_hope = process.is_hopeless();
         for client in &mut self.clients {
             let Task::Wait(waiting) = &client.task else { continue };
-            if !waiting.pending.contains_key(&id) {
-                continue;
+            let mut verdicts = Vec::new();
+            if waiting.pending.contains_key(&id) {
+                verdicts.extend(judge(waiting.goal, process, change).map(|verdict| (id, verdict)));
             }
-            if let Some(verdict) = judge(waiting.goal, process, change) {
+            if matches!(waiting.goal, Goal::Start | Goal::Restart) {
+                let others = waiting.pending.keys().filter(|other| ends_hope || **other == id);
+                let stuck = |id: &Id| Some((*id, stuck(&self.supervisor, *id)?));
+                verdicts.extend(others.filter_map(stuck));
+            }
+            for (id, verdict) in verdicts {
                 client.answer(id, verdict);
             }
         }
@@ -77,7 +86,7 @@ impl super::client::Client {
         self.finish_wait();
     }
 
-    fn answer(&mut self, id: Id, verdict: Verdict) {
+    pub(super) fn answer(&mut self, id: Id, verdict: Verdict) {
         let Task::Wait(waiting) = &mut self.task else { return };
         let Some(name) = waiting.pending.remove(&id) else { return };
         waiting.failed |= !verdict.ok;
@@ -110,7 +119,22 @@ fn judge(goal: Goal, process: &Process, change: &Change) -> Option<Verdict> {
         Goal::Stop => matches!(change.to, State::Stopped)
             .then(|| Verdict { ok: true, message: "stopped".to_owned() }),
         Goal::Start | Goal::Restart => judge_start(goal, process, change),
+        // That is not told by one state.
+        Goal::Roll(_) => None,
     }
+}
+
+/// The answer for one that waits for another, if nothing will come of that.
+fn stuck(supervisor: &Supervisor, id: Id) -> Option<Verdict> {
+    let process = supervisor.get(id)?;
+    let State::Waiting { .. } = process.state else { return None };
+    supervisor.stuck_at(&process.program)?;
+    let message = format!(
+        "{} {}; it goes on waiting",
+        process.state.name(),
+        super::order::waits(supervisor, &process.program)
+    );
+    Some(Verdict { ok: false, message })
 }
 
 fn judge_start(goal: Goal, process: &Process, change: &Change) -> Option<Verdict> {
@@ -122,7 +146,7 @@ fn judge_start(goal: Goal, process: &Process, change: &Change) -> Option<Verdict
             Some(Verdict { ok: true, message: word.to_owned() })
         }
         State::Fatal { .. } => failed(format!("{state}: {}", words::reason(process))),
-        State::Exited if process.state == State::Exited => {
+        State::Exited { .. } if process.state.name() == state => {
             failed(format!("{state}: {}", words::reason(process)))
         }
         State::Stopped if process.state == State::Stopped => failed("stopped meanwhile".to_owned()),
@@ -132,7 +156,8 @@ fn judge_start(goal: Goal, process: &Process, change: &Change) -> Option<Verdict
             failed(format!("{state}: {}; it goes on trying", words::reason(process)))
         }
         State::Stopped
-        | State::Exited
+        | State::Waiting { .. }
+        | State::Exited { .. }
         | State::Spawning { .. }
         | State::Starting { .. }
         | State::Backoff { .. }

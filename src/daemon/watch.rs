@@ -111,12 +111,22 @@ impl Daemon {
     /// A row that stays true until the next one: it counts no time down.
     fn watched_row(&self, id: Id) -> Option<Row> {
         let process = self.supervisor.get(id)?;
-        let description = words::lasting_description(process, self.now);
+        let description = words::lasting_description(&self.supervisor, process, self.now);
         Some(Row { description, ..self.row(process) })
     }
 
-    /// The row of this process is another.
+    /// The row of this process is another; and so may be those that tell of it.
     pub(super) fn row_changed(&mut self, id: Id) {
+        if self.clients.iter_mut().all(|client| client.watching().is_none()) {
+            return;
+        }
+        let beside = self.supervisor.beside(id);
+        for id in beside.into_iter().chain([id]) {
+            self.one_row_changed(id);
+        }
+    }
+
+    fn one_row_changed(&mut self, id: Id) {
         for watching in self.clients.iter_mut().filter_map(Client::watching) {
             if watching.shown.contains(&id) {
                 watching.changed.insert(id);

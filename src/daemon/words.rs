@@ -2,10 +2,13 @@
 
 use std::time::{Instant, SystemTime};
 
-use super::when;
-use crate::config::{Level, Signal};
+use super::{order, when};
+use crate::config::{Level, ReadyHow, Signal};
 use crate::protocol::{EventName, EventRow, ExitRow, Row};
-use crate::supervisor::{Change, Exit, Moment, Process, State, StateName, Then};
+use crate::supervisor::{
+    Awaits, Change, Enough, Exit, Failure, Moment, Pid, Process, Stage, State, StateName,
+    Supervisor, Then,
+};
 
 /// How a process ended: `exit 3`, `killed by SEGV`.
 pub(super) fn ended(exit: Exit) -> String {
@@ -31,7 +34,7 @@ pub(super) fn exit_row(exit: Exit) -> Option<ExitRow> {
 }
 
 /// The row of `status`.
-pub(super) fn row(process: &Process, now: Instant) -> Row {
+pub(super) fn row(supervisor: &Supervisor, process: &Process, now: Instant) -> Row {
     let up = process.state.process();
     Row {
         name: process.name(),
@@ -44,61 +47,121 @@ pub(super) fn row(process: &Process, now: Instant) -> Row {
         restarts: process.restarts,
         exit: process.last_end.and_then(|(exit, _)| exit_row(exit)),
         expected: process.last_end.map(|(_, expected)| expected),
-        description: description(process, now),
+        description: description(supervisor, process, now),
         lost_bytes: 0,
     }
 }
 
 /// The state in words: of one that is not up, why and since when.
-fn description(process: &Process, now: Instant) -> String {
-    describe(process, |until| format!("in {}", when::span(until.saturating_duration_since(now))))
+fn description(supervisor: &Supervisor, process: &Process, now: Instant) -> String {
+    describe(supervisor, process, |until| {
+        format!("in {}", when::span(until.saturating_duration_since(now)))
+    })
 }
 
 /// The same in words that stay true while the state lasts: what is to come stands there by the
 /// clock.
-pub(super) fn lasting_description(process: &Process, now: Moment) -> String {
-    describe(process, |until| {
+pub(super) fn lasting_description(
+    supervisor: &Supervisor,
+    process: &Process,
+    now: Moment,
+) -> String {
+    describe(supervisor, process, |until| {
         let wait = until.saturating_duration_since(now.at);
         format!("at {}", now.wall.checked_add(wait).map(when::clock).unwrap_or_default())
     })
 }
 
-fn describe(process: &Process, due: impl Fn(Instant) -> String) -> String {
+fn describe(supervisor: &Supervisor, process: &Process, due: impl Fn(Instant) -> String) -> String {
     let at = process.since.map(when::short).unwrap_or_default();
     match process.state {
         State::Stopped if process.is_disabled() => format!("disabled {at}").trim_end().to_owned(),
         State::Stopped if process.since.is_none() => "not started".to_owned(),
         State::Stopped => format!("stopped {at}"),
-        State::Spawning { .. } | State::Starting { .. } => {
-            let time = when::span(process.program.policy.starttime);
-            format!("RUNNING once up for {time}")
-        }
-        State::Running { .. } => match process.last_end {
-            Some((exit, _)) if process.restarts > 0 => {
-                format!("restarted {at}: {}", ended(exit))
-            }
-            _ => String::new(),
-        },
+        State::Waiting { .. } => order::waits(supervisor, &process.program),
+        State::Spawning { .. } => starting(process, awaited(process)),
+        State::Starting { awaits, .. } => starting(process, awaits),
+        State::Running { .. } => running(process, &at),
         State::Backoff { until, retries } => {
             format!("{}; {} {}", reason(process), retry(process, retries), due(until))
         }
-        State::Stopping { killed, then, .. } => {
-            let how = if killed.is_some() { "SIGKILL sent" } else { "asked to stop" };
+        State::Stopping { stage, then, .. } => {
+            let how = match stage {
+                Stage::Held => &order::after(supervisor, &process.program),
+                Stage::Killed(_) => "SIGKILL sent",
+                Stage::Asked(_) => "asked to stop",
+            };
             match then {
                 Then::Stop => format!("{how} {at}"),
-                Then::Start => format!("{how} {at}, starts again"),
+                Then::Start | Then::Follow => format!("{how} {at}, starts again"),
+                Then::Fail { .. } | Then::End => format!("{}; {how} {at}", reason(process)),
                 Then::Forget => format!("{how} {at}, removed from the configuration"),
             }
         }
-        State::Exited => format!("{}, {at}", reason(process)),
-        State::Fatal { retries } => format!("{}, {at}; {}", reason(process), gave_up(retries)),
+        State::Exited { .. } => format!("{}, {at}", reason(process)),
+        State::Fatal { after } => {
+            format!("{}, {at}; {}", reason(process), gave_up(process, after))
+        }
+    }
+}
+
+/// What makes it RUNNING once it is launched.
+fn awaited(process: &Process) -> Awaits {
+    match process.program.policy.ready {
+        Some(_) => Awaits::Ready { up: false },
+        None => Awaits::Time,
+    }
+}
+
+fn starting(process: &Process, awaits: Awaits) -> String {
+    let policy = &process.program.policy;
+    let what = match (awaits, &policy.ready) {
+        (Awaits::Time, _) | (Awaits::Ready { .. }, None) => {
+            return format!("RUNNING once up for {}", when::span(policy.starttime));
+        }
+        (Awaits::Ready { .. }, Some(ready)) => match &ready.how {
+            ReadyHow::Notify => "it says READY=1".to_owned(),
+            ReadyHow::Fd(number) => format!("it writes to descriptor {number}"),
+            ReadyHow::Tcp(address) => format!("{address} accepts connections"),
+            ReadyHow::Exec(_) => "its ready command succeeds".to_owned(),
+        },
+    };
+    match &process.note {
+        Some(note) => format!("{note}; RUNNING once {what}"),
+        None => format!("RUNNING once {what}"),
+    }
+}
+
+fn running(process: &Process, at: &str) -> String {
+    let restarted = match (&process.last_failure, process.last_end) {
+        (Some(why), Some(_)) if process.restarts > 0 => Some(failed(why)),
+        (None, Some((exit, _))) if process.restarts > 0 => Some(ended(exit)),
+        (_, _) => None,
+    };
+    let restarted = restarted.map(|why| format!("restarted {at}: {why}"));
+    let words: Vec<String> = process.note.iter().cloned().chain(restarted).collect();
+    words.join("; ")
+}
+
+/// What went wrong besides how it ended.
+fn failed(failure: &Failure) -> String {
+    let noted = |what: String, note: &Option<String>| match note {
+        Some(note) => format!("{what}: {note}"),
+        None => what,
+    };
+    match failure {
+        Failure::Launch(reason) => reason.clone(),
+        Failure::NotReady(time, note) => {
+            noted(format!("not ready within {}", when::span(*time)), note)
+        }
+        Failure::Unhealthy(note) => noted("unhealthy".to_owned(), note),
     }
 }
 
 /// Why a process is not up.
 pub(super) fn reason(process: &Process) -> String {
     match (&process.failure, process.last_end) {
-        (Some(failure), _) => failure.clone(),
+        (Some(failure), _) => failed(failure),
         (None, Some((exit, _))) => ended(exit),
         (None, None) => "never ended".to_owned(),
     }
@@ -112,16 +175,23 @@ fn retry(process: &Process, retries: u32) -> String {
     }
 }
 
-fn gave_up(retries: u32) -> String {
-    match retries {
-        0 => "not retried".to_owned(),
-        1 => "gave up after 1 retry".to_owned(),
-        _ => format!("gave up after {retries} retries"),
+fn gave_up(process: &Process, after: Enough) -> String {
+    match (after, process.program.policy.max_restarts) {
+        (Enough::Retries(0), _) => "not retried".to_owned(),
+        (Enough::Retries(1), _) => "gave up after 1 retry".to_owned(),
+        (Enough::Retries(retries), _) => format!("gave up after {retries} retries"),
+        (Enough::Restarts, Some(limit)) => {
+            let plural = if limit.count == 1 { "" } else { "s" };
+            let within = when::span(limit.within);
+            format!("gave up after {} restart{plural} within {within}", limit.count)
+        }
+        (Enough::Restarts, None) => "gave up after too many restarts".to_owned(),
     }
 }
 
 /// The event of a change of state.
 pub(super) fn event(
+    supervisor: &Supervisor,
     process: &Process,
     change: &Change,
     now: Instant,
@@ -136,13 +206,29 @@ pub(super) fn event(
         pid: change.pid,
         exit: change.end.and_then(|(exit, _)| exit_row(exit)),
         expected: change.end.map(|(_, expected)| expected),
-        message: message(process, change, now),
+        message: message(supervisor, process, change, now),
+    }
+}
+
+/// The event of one that is not well.
+pub(super) fn unhealthy(process: &Process, pid: Pid, wall: SystemTime) -> EventRow {
+    EventRow {
+        time: when::rfc3339(wall),
+        event: EventName::Unhealthy,
+        name: Some(process.name()),
+        from: None,
+        to: None,
+        pid: Some(pid),
+        exit: None,
+        expected: None,
+        message: reason(process),
     }
 }
 
 fn event_name(state: StateName) -> EventName {
     match state {
         StateName::Stopped => EventName::Stopped,
+        StateName::Waiting => EventName::Waiting,
         StateName::Starting => EventName::Starting,
         StateName::Running => EventName::Running,
         StateName::Backoff => EventName::Backoff,
@@ -152,14 +238,16 @@ fn event_name(state: StateName) -> EventName {
     }
 }
 
-fn message(process: &Process, change: &Change, now: Instant) -> String {
+fn message(supervisor: &Supervisor, process: &Process, change: &Change, now: Instant) -> String {
     let why = || change.end.map_or_else(|| reason(process), |(exit, _)| ended(exit));
     // A launch that failed has a reason of its own, which says more than its exit code.
-    let failed = || process.failure.clone().unwrap_or_else(why);
+    let failed = || process.failure.as_ref().map_or_else(why, failed);
     match change.to {
         State::Stopped => change.end.map_or_else(|| "stopped".to_owned(), |(exit, _)| ended(exit)),
+        State::Waiting { .. } => order::waits(supervisor, &process.program),
         State::Spawning { .. } => "launching".to_owned(),
         State::Starting { .. } => "launched".to_owned(),
+        State::Running { .. } if process.program.policy.ready.is_some() => "ready".to_owned(),
         State::Running { .. } => {
             format!("up for {}", when::span(process.program.policy.starttime))
         }
@@ -167,15 +255,21 @@ fn message(process: &Process, change: &Change, now: Instant) -> String {
             let wait = when::span(until.saturating_duration_since(now));
             format!("{}; {} in {wait}", failed(), retry(process, retries))
         }
-        State::Stopping { killed: Some(_), .. } => "SIGKILL".to_owned(),
-        State::Stopping { .. } => {
-            format!("{} sent", process.program.policy.stopsignal.name())
+        State::Stopping { stage: Stage::Killed(_), .. } => "SIGKILL".to_owned(),
+        State::Stopping { stage: Stage::Held, .. } => order::after(supervisor, &process.program),
+        State::Stopping { then, stage: Stage::Asked(_), .. } => {
+            let sent = format!("{} sent", process.program.policy.stopsignal.name());
+            match then {
+                Then::Stop | Then::Start | Then::Forget => sent,
+                Then::Follow => format!("{sent}, as what it depends on was started anew"),
+                Then::Fail { .. } | Then::End => format!("{}; {sent}", reason(process)),
+            }
         }
-        State::Exited => {
+        State::Exited { .. } => {
             let expected = change.end.is_some_and(|(_, expected)| expected);
             format!("{} ({})", failed(), if expected { "expected" } else { "unexpected" })
         }
-        State::Fatal { retries } => format!("{}; {}", failed(), gave_up(retries)),
+        State::Fatal { after } => format!("{}; {}", failed(), gave_up(process, after)),
     }
 }
 
@@ -184,13 +278,14 @@ pub(super) fn level(change: &Change) -> Level {
     let unexpected = change.end.is_some_and(|(_, expected)| !expected);
     match change.to {
         State::Fatal { .. } => Level::Error,
-        State::Exited if unexpected => Level::Warning,
-        State::Backoff { .. } => Level::Warning,
+        State::Exited { .. } if unexpected => Level::Warning,
+        State::Backoff { .. } | State::Stopping { then: Then::Fail { .. }, .. } => Level::Warning,
         State::Stopped
+        | State::Waiting { .. }
         | State::Spawning { .. }
         | State::Starting { .. }
         | State::Running { .. }
         | State::Stopping { .. }
-        | State::Exited => Level::Info,
+        | State::Exited { .. } => Level::Info,
     }
 }

@@ -53,13 +53,23 @@ const LINES: Opt =
     Opt { name: "-n", value: Some("LINES"), summary: "so many lines at most; by default 10" };
 const RAW: Opt =
     Opt { name: "--raw", value: None, summary: "let control characters reach the terminal" };
-const WAITING: &[Opt] = &[
-    Opt { name: "--no-wait", value: None, summary: "return when it is asked, not when it is done" },
+const NO_WAIT: Opt =
+    Opt { name: "--no-wait", value: None, summary: "return when it is asked, not when it is done" };
+const TIMEOUT: Opt = Opt {
+    name: "--timeout",
+    value: Some("T"),
+    summary: "wait at most this long, then exit 1; what was asked goes on",
+};
+const WAITING: &[Opt] = &[NO_WAIT, TIMEOUT];
+
+const RESTARTING: &[Opt] = &[
     Opt {
-        name: "--timeout",
-        value: Some("T"),
-        summary: "wait at most this long, then exit 1; what was asked goes on",
+        name: "--rolling",
+        value: None,
+        summary: "one after the other, each well before the next",
     },
+    NO_WAIT,
+    TIMEOUT,
 ];
 
 /// Every command, in the order in which help shows them.
@@ -91,9 +101,9 @@ pub const COMMANDS: &[Command] = &[
     Command {
         name: "restart",
         aliases: &[],
-        usage: "SEL... [--no-wait] [--timeout T]",
+        usage: "[--rolling] SEL... [--no-wait] [--timeout T]",
         summary: "stop, then start; a stopped process is started",
-        options: WAITING,
+        options: RESTARTING,
         takes: Takes::SomeProcesses,
     },
     Command {

@@ -193,6 +193,8 @@ pub struct EventRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventName {
+    /// A process is WAITING for another.
+    Waiting,
     /// A process is STARTING.
     Starting,
     /// A process is RUNNING.
@@ -209,6 +211,8 @@ pub enum EventName {
     Fatal,
     /// A process of an earlier daemon that was killed was taken over.
     Adopted,
+    /// A process is not well.
+    Unhealthy,
     /// Captured output is being lost, or recorded again.
     LostBytes,
     /// The configuration was read again and applied.

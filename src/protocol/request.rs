@@ -35,6 +35,8 @@ pub enum Request {
     Restart {
         /// Which; at least one.
         selectors: Vec<String>,
+        /// One after the other, each well before the next.
+        rolling: bool,
         /// For how long.
         wait: Wait,
     },
@@ -165,7 +167,7 @@ impl Request {
             "status" => Self::Status { selectors, json, watch: given("-w") },
             "start" => Self::Start { selectors, wait },
             "stop" => Self::Stop { selectors, wait },
-            "restart" => Self::Restart { selectors, wait },
+            "restart" => Self::Restart { selectors, rolling: given("--rolling"), wait },
             "enable" => Self::Enable { selectors },
             "disable" => Self::Disable { selectors },
             "signal" => {

@@ -65,6 +65,7 @@ fn what(event: &EventRow) -> (String, Colour) {
         return (state.to_string(), of_state(state, event.expected));
     }
     let (what, colour) = match event.event {
+        EventName::Waiting => ("WAITING", Colour::Magenta),
         EventName::Starting => ("STARTING", Colour::Magenta),
         EventName::Running => ("RUNNING", Colour::Green),
         EventName::Backoff => ("BACKOFF", Colour::Magenta),
@@ -73,6 +74,7 @@ fn what(event: &EventRow) -> (String, Colour) {
         EventName::Exited => ("EXITED", Colour::Plain),
         EventName::Fatal => ("FATAL", Colour::Red),
         EventName::Adopted => ("adopted", Colour::Magenta),
+        EventName::Unhealthy => ("unhealthy", Colour::Red),
         EventName::LostBytes => ("output", Colour::Red),
         EventName::Reloaded => ("reloaded", Colour::Green),
         EventName::ReloadFailed => ("reload failed", Colour::Red),

@@ -52,7 +52,9 @@ impl Paint {
 pub(super) fn of_state(state: StateName, expected: Option<bool>) -> Colour {
     match state {
         StateName::Running => Colour::Green,
-        StateName::Starting | StateName::Stopping | StateName::Backoff => Colour::Magenta,
+        StateName::Waiting | StateName::Starting | StateName::Stopping | StateName::Backoff => {
+            Colour::Magenta
+        }
         StateName::Fatal => Colour::Red,
         StateName::Exited if expected == Some(false) => Colour::Red,
         StateName::Exited => Colour::Plain,

@@ -45,7 +45,7 @@ impl Supervisor {
     pub(super) fn permitted(&self, id: Id, event: Event) -> Option<Event> {
         match event {
             _ if !self.get(id).is_some_and(Process::is_disabled) => Some(event),
-            Event::Start | Event::Restart => None,
+            Event::Start | Event::Restart | Event::Follow => None,
             Event::Keep { .. } => Some(Event::Keep { start: false }),
             Event::Stop
             | Event::Relaunch
@@ -53,6 +53,9 @@ impl Supervisor {
             | Event::Kill
             | Event::Spawned(_)
             | Event::SpawnFailed
+            | Event::Look
+            | Event::Ready(_)
+            | Event::Unhealthy(_)
             | Event::Ended(..)
             | Event::Tick => Some(event),
         }

@@ -11,11 +11,19 @@
 #![forbid(unsafe_code)]
 
 mod disabled;
+mod ends;
+mod entry;
+mod limit;
+mod neighbours;
+mod order;
 mod past;
-pub mod process;
+mod process;
 mod reload;
+mod rolling;
 mod selector;
 mod snapshot;
+mod starts;
+mod state;
 mod state_name;
 #[cfg(test)]
 mod walk;
@@ -24,47 +32,30 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 pub use disabled::Disabled;
+pub use entry::{Failure, Process};
+pub use neighbours::Unmet;
 pub use past::{Past, PastEnd};
-pub use process::{Change, Event, Exit, Moment, Pid, State, Then};
 pub use reload::Plan;
+pub use rolling::Rolled;
 pub use selector::Unknown;
-pub use snapshot::{Base, Snapshot, Stage};
+#[cfg(test)]
+pub use snapshot::HowFar;
+pub use snapshot::{Base, Phase, Snapshot};
+pub use state::{Awaits, Change, Enough, Event, Exit, Moment, Pid, Stage, State, Then};
 pub use state_name::StateName;
 
 use crate::config::Program;
-use process::{Action, deadline, on_event};
+use order::Order;
+use process::{deadline, on_event};
+use rolling::Roll;
+use state::{Action, Around};
 
 /// Which process, for as long as it has an entry. Numbers are used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(usize);
-
-/// One process of a program.
-#[derive(Debug)]
-pub struct Process {
-    /// The program, as it is configured now.
-    pub program: Rc<Program>,
-    /// Its number among the program's processes.
-    pub index: u32,
-    /// What it is.
-    pub state: State,
-    /// When it entered this state; none: it was never started.
-    pub since: Option<SystemTime>,
-    /// Starts by taskmaster itself since somebody asked for one.
-    pub restarts: u64,
-    /// How it last ended, and whether that was expected.
-    pub last_end: Option<(Exit, bool)>,
-    /// Its last ends.
-    pub past: Past,
-    /// Why the last launch failed: the step and the cause. None if it did not.
-    pub failure: Option<String>,
-    /// Whether nothing but enabling starts it.
-    disabled: bool,
-    /// The deadline that stands for it in the set.
-    armed: Option<Instant>,
-}
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,6 +73,17 @@ pub enum Effect {
         /// To its group.
         group: bool,
     },
+    /// A rolling restart has come further.
+    Rolled {
+        /// Which of them.
+        roll: u64,
+        /// The process.
+        id: Id,
+        /// What it means for it.
+        what: Rolled,
+    },
+    /// The process with this pid is not well: tell those who listen.
+    Unhealthy(Id, Pid),
     /// A state changed: tell those who listen.
     Told(Id, Change),
     /// The entry has gone.
@@ -110,6 +112,12 @@ pub struct Supervisor {
     /// Those whose state has changed since it was last asked.
     touched: BTreeSet<Id>,
     disabled: Disabled,
+    order: Order,
+    rolls: Vec<Roll>,
+    /// How many rolling restarts there were.
+    rolled: u64,
+    /// The first that was `critical` and ended for good.
+    critical: Option<Id>,
 }
 
 /// An orderly shutdown under way.
@@ -117,18 +125,6 @@ pub struct Supervisor {
 struct Shutdown {
     /// When what still lives is killed; none: it has been.
     kill_at: Option<Instant>,
-}
-
-impl Process {
-    /// `web`, or `web:0` where the program has several.
-    pub fn name(&self) -> String {
-        self.program.process_name(self.index)
-    }
-
-    /// Whether it goes for good once it is gone.
-    pub fn is_leaving(&self) -> bool {
-        matches!(self.state, State::Stopping { then: Then::Forget, .. })
-    }
 }
 
 impl Supervisor {
@@ -181,9 +177,20 @@ impl Supervisor {
         !self.effects.is_empty()
     }
 
-    /// Whether it waits to be launched. An [`Effect::Spawn`] may have been overtaken.
-    pub fn wants_spawn(&self, id: Id) -> bool {
-        self.get(id).is_some_and(|process| matches!(process.state, State::Spawning { .. }))
+    /// Its turn to be launched has come: whether it still waits for that. An [`Effect::Spawn`]
+    /// may have been overtaken by a stop, or by the end of what it depends on.
+    pub fn wants_spawn(&mut self, id: Id, now: Moment) -> bool {
+        self.event(id, Event::Look, now);
+        let Some(process) = self.slot(id) else { return false };
+        let State::Spawning { asked, .. } = process.state else { return false };
+        if asked {
+            process.restarts = 0;
+            process.restarted.clear();
+        } else {
+            process.restarts += 1;
+            process.restarted.add(now.at, process.program.policy.max_restarts.as_ref());
+        }
+        true
     }
 
     /// When [`Supervisor::tick`] is due.
@@ -210,7 +217,7 @@ impl Supervisor {
     /// A launch failed, for this reason.
     pub fn spawn_failed(&mut self, id: Id, reason: String, now: Moment) {
         if let Some(process) = self.slot(id) {
-            process.failure = Some(reason);
+            process.failure = Some(Failure::Launch(reason));
         }
         self.event(id, Event::SpawnFailed, now);
     }
@@ -218,16 +225,31 @@ impl Supervisor {
     /// A live process could not be executed after all, for this reason. Its end follows.
     pub fn exec_failed(&mut self, id: Id, reason: String) {
         if let Some(process) = self.slot(id) {
-            process.failure = Some(reason);
+            process.failure = Some(Failure::Launch(reason));
         }
     }
 
-    /// Starts, stops or restarts by somebody's wish. Starts are refused during a shutdown.
+    /// What is known of a process from its probes, in words, from now on; none: nothing.
+    pub fn note(&mut self, id: Id, note: Option<String>) {
+        if let Some(process) = self.slot(id) {
+            process.note = note;
+        }
+    }
+
+    /// Starts, stops or restarts by somebody's wish: with what a start needs, and after what
+    /// needs one that stops. Starts are refused during a shutdown.
     pub fn ask(&mut self, id: Id, event: Event, now: Moment) {
         let starts = matches!(event, Event::Start | Event::Restart);
-        if !(starts && self.is_shutting_down()) {
-            self.event(id, event, now);
+        if starts && self.is_shutting_down() {
+            return;
         }
+        let (others, what) = match event {
+            Event::Stop => (self.stops_with(id), Event::Stop),
+            _ if starts => (self.starts_with(id, event), Event::Start),
+            _ => (Vec::new(), event),
+        };
+        others.into_iter().for_each(|other| self.event(other, what, now));
+        self.event(id, event, now);
     }
 
     /// Sends a signal that somebody asked for. False: there is no process to take it.
@@ -239,13 +261,14 @@ impl Supervisor {
         true
     }
 
-    /// Stops everything; after `time` what still lives is killed. Called again: kills now.
+    /// Stops everything, dependents first; after `time` what still lives is killed. Called again: kills now.
     pub fn shut_down(&mut self, time: Duration, now: Moment) {
         if self.is_shutting_down() {
             return self.kill_all(now);
         }
         self.shutdown = Some(Shutdown { kill_at: Some(now.at + time) });
-        for id in self.all() {
+        self.end_rolls(now);
+        for id in self.all_dependents_first() {
             self.event(id, Event::Stop, now);
         }
     }
@@ -258,6 +281,22 @@ impl Supervisor {
     /// Those whose state has changed since this was last asked, and those that were forgotten.
     pub fn take_touched(&mut self) -> BTreeSet<Id> {
         std::mem::take(&mut self.touched)
+    }
+
+    /// The process that was `critical` and ended for good.
+    pub fn critical_end(&self) -> Option<&Process> {
+        self.get(self.critical?)
+    }
+
+    /// Whether something was started, and every process that ever was is EXITED or FATAL.
+    pub fn is_all_over(&self) -> bool {
+        self.order.is_over()
+    }
+
+    /// Of the processes that ended for good, the first whose end was unexpected.
+    pub fn culprit(&self) -> Option<&Process> {
+        let failed = self.ids().filter_map(|id| self.get(id)?.failed_at.map(|at| (at, id)));
+        self.get(failed.min()?.1)
     }
 
     fn kill_all(&mut self, now: Moment) {
@@ -274,9 +313,10 @@ impl Supervisor {
     /// One event for one process: its step, and the upkeep of the maps.
     pub fn event(&mut self, id: Id, event: Event, now: Moment) {
         let Some(event) = self.permitted(id, event) else { return };
+        let Some(around) = self.around(id, event, now) else { return };
         let Some(process) = self.slots.get_mut(id.0).and_then(Option::as_mut) else { return };
         let before = process.state;
-        let (after, actions) = on_event(&process.program, before, event, now);
+        let (after, actions) = on_event(&process.program, before, event, around);
         process.state = after;
         for action in &actions {
             remember(&mut process.past, before, action, now);
@@ -284,52 +324,88 @@ impl Supervisor {
         if before != after {
             self.touched.insert(id);
         }
+        if !before.is_over() || !after.is_over() {
+            let unexpected = after.is_over() && after != State::Exited { expected: true };
+            process.failed_at = unexpected.then_some(now.at);
+        }
+        if after.is_over() && !before.is_over() && process.program.policy.critical {
+            self.critical.get_or_insert(id);
+        }
         let old = before.process().map(|(pid, _)| pid);
         let new = after.process().map(|(pid, _)| pid);
         if old != new {
             old.map(|pid| self.pids.remove(&pid));
             new.map(|pid| self.pids.insert(pid, id));
         }
+        if let Event::Spawned(_) = event {
+            process.launched = Some(now.at);
+        }
         for action in actions {
             self.act(id, action, now);
         }
         self.arm(id);
+        self.settle(id, now);
+        self.look_at_rolls(id, now);
+    }
+
+    /// What a step of this process needs to know.
+    fn around(&self, id: Id, event: Event, now: Moment) -> Option<Around> {
+        /// The golden ratio's fraction: its multiples lie apart.
+        const APART: f64 = 0.618_033_988_749_894_9;
+        let process = self.get(id)?;
+        let policy = &process.program.policy;
+        // What fails in one turn, for one reason, is not to be tried again in one turn.
+        #[allow(clippy::cast_precision_loss)] // any number will do
+        let dice = (now.dice + id.0 as f64 * APART).fract();
+        let asks_to_go = matches!(event, Event::Stop | Event::Remove | Event::Look);
+        Some(Around {
+            now: Moment { dice, ..now },
+            open: self.order.is_open(policy),
+            free: !asks_to_go || self.order.is_free(&process.program.name),
+            spent: process.restarted.spent(policy.max_restarts.as_ref(), now.at),
+        })
     }
 
     fn act(&mut self, id: Id, action: Action, now: Moment) {
         match action {
-            Action::Spawn { asked } => {
+            Action::Spawn => {
                 if let Some(process) = self.slot(id) {
-                    process.restarts = if asked { 0 } else { process.restarts + 1 };
                     process.since = Some(now.wall);
+                    process.ever = true;
                 }
                 self.effects.push_back(Effect::Spawn(id));
             }
             Action::Signal { pid, signal, group } => {
                 self.effects.push_back(Effect::Signal { id, pid, signal, group });
             }
+            Action::Unhealthy(pid) => {
+                if let Some(process) = self.slot(id) {
+                    process.failure = Some(Failure::Unhealthy(process.note.clone()));
+                }
+                self.effects.push_back(Effect::Unhealthy(id, pid));
+            }
             Action::Tell(change) => {
                 if let Some(process) = self.slot(id) {
-                    process.since = Some(now.wall);
-                    process.last_end = change.end.or(process.last_end);
-                    if matches!(change.to, State::Starting { .. }) {
-                        process.failure = None;
-                    }
+                    process.told(&change, now);
                 }
                 self.effects.push_back(Effect::Told(id, change));
             }
-            Action::Forget => self.forget(id),
+            Action::Forget => self.forget(id, now),
         }
     }
 
     /// Its name is free at once; its entry stays until the effects before this one are performed.
-    fn forget(&mut self, id: Id) {
+    fn forget(&mut self, id: Id, now: Moment) {
         let Some(process) = self.get(id) else { return };
         let name = process.name();
         let (program, index) = (process.program.name.clone(), process.index);
         self.names.remove(&(program.clone(), index));
         self.touched.insert(id);
         self.effects.push_back(Effect::Forgotten { id, name, program, index });
+        if self.critical == Some(id) {
+            self.critical = None;
+        }
+        self.leave_rolls(id, now);
     }
 
     /// Keeps the set of deadlines true for this process.
@@ -353,19 +429,9 @@ impl Supervisor {
         self.names.get(&(program.clone(), index)).copied()
     }
 
-    fn insert(&mut self, program: &Rc<Program>, index: u32) -> Id {
-        let process = Process {
-            program: program.clone(),
-            index,
-            state: State::Stopped,
-            since: None,
-            restarts: 0,
-            last_end: None,
-            past: Past::default(),
-            failure: None,
-            disabled: self.is_disabled(&program.name, index),
-            armed: None,
-        };
+    fn insert(&mut self, program: &Rc<Program>, index: u32, now: Moment) -> Id {
+        let mut process = Process::new(program.clone(), index);
+        process.disabled = self.is_disabled(&program.name, index);
         let at = self.free.pop().unwrap_or(self.slots.len());
         let id = Id(at);
         match self.slots.get_mut(at) {
@@ -373,6 +439,7 @@ impl Supervisor {
             None => self.slots.push(Some(process)),
         }
         self.names.insert((program.name.clone(), index), id);
+        self.settle(id, now);
         id
     }
 }

@@ -4,6 +4,7 @@
 //! `autostart` says so. Where what a start depends on has changed, processes that are up are
 //! restarted and those that try are tried afresh; everything else changes in place.
 
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::{Event, Id, Moment, Process, State, StateName, Supervisor};
@@ -47,23 +48,42 @@ impl Supervisor {
     /// Makes `new` the configuration, as `plan` says.
     pub fn apply(&mut self, plan: Plan, new: &Config, changes: &Changes, now: Moment) {
         let touched = changes.changed.iter().map(|change| &change.name).chain(&changes.added);
-        for name in touched {
+        for name in touched.clone() {
             if let Some(program) = new.programs.get(&**name) {
                 self.adopt_program(program);
+                self.order.set_needs(name, &program.policy.depends_on);
             }
         }
+        // All that are new are there before the first of them looks for what it depends on.
+        let mut steps = Vec::with_capacity(plan.0.len());
         for step in plan.0 {
             let (name, index) = step.target;
             let known = self.find(&name, index);
             let id = match (known, new.programs.get(&*name)) {
                 (Some(id), _) => id,
-                (None, Some(program)) => self.insert(program, index),
+                (None, Some(program)) => self.insert(program, index, now),
                 (None, None) => continue,
             };
-            if let Some(event) = step.event {
-                self.event(id, event, now);
-            }
+            steps.extend(step.event.map(|event| (id, event)));
         }
+        // Those that go, go before what they depend on.
+        let going = |step: &&(Id, Event)| step.1 == Event::Remove;
+        let program = |(id, _): &(Id, Event)| Some(self.get(*id)?.program.name.clone());
+        let names: BTreeSet<Rc<str>> = steps.iter().filter(going).filter_map(program).collect();
+        let order = self.order.dependents_first(names.into_iter());
+        let ranks: HashMap<Rc<str>, usize> = order.into_iter().zip(0..).collect();
+        steps.sort_by_cached_key(|step| match step.1 {
+            Event::Remove => program(step).and_then(|name| ranks.get(&name).copied()),
+            _ => Some(usize::MAX),
+        });
+        for (id, event) in steps {
+            self.event(id, event, now);
+        }
+        // What was waited for may not be asked for any more.
+        for name in touched {
+            self.look_at_waiting(name, now);
+        }
+        self.release_all(now);
     }
 
     /// Processes that there are take up the program's new policy and way to start.
@@ -112,12 +132,12 @@ impl Supervisor {
         step(program.process_name(index), action, (program.name.clone(), index), event)
     }
 
-    fn ids_of(&self, program: &Rc<str>) -> impl Iterator<Item = Id> + '_ {
+    pub(super) fn ids_of(&self, program: &Rc<str>) -> impl Iterator<Item = Id> + '_ {
         let range = (program.clone(), 0)..=(program.clone(), u32::MAX);
         self.names.range(range).map(|(_, id)| *id)
     }
 
-    fn of_program(&self, program: &Rc<str>) -> impl Iterator<Item = &Process> + '_ {
+    pub(super) fn of_program(&self, program: &Rc<str>) -> impl Iterator<Item = &Process> + '_ {
         self.ids_of(program).filter_map(|id| self.get(id))
     }
 }
@@ -137,6 +157,7 @@ fn update(
         StateName::Backoff if change.restarts => "try afresh",
         StateName::Fatal if change.restarts && new.policy.autostart => "try afresh",
         StateName::Stopped
+        | StateName::Waiting
         | StateName::Starting
         | StateName::Running
         | StateName::Backoff
@@ -158,9 +179,10 @@ fn leave(process: &Process, name: String) -> PlanStep {
         State::Stopping { .. } => "remove once it is gone",
         State::Starting { .. } | State::Running { .. } => "stop and remove",
         State::Stopped
+        | State::Waiting { .. }
         | State::Spawning { .. }
         | State::Backoff { .. }
-        | State::Exited
+        | State::Exited { .. }
         | State::Fatal { .. } => "remove",
     };
     step(name, action, target(process), Some(Event::Remove))

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum StateName {
     /// Not up, and not wanted.
     Stopped,
+    /// Wanted, and held back by what it depends on.
+    Waiting,
     /// Being started; not up for `starttime` yet.
     Starting,
     /// Up.
@@ -25,8 +27,9 @@ pub enum StateName {
 impl StateName {
     /// Every state.
     #[cfg(test)]
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Stopped,
+        Self::Waiting,
         Self::Starting,
         Self::Running,
         Self::Backoff,
@@ -39,6 +42,7 @@ impl StateName {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stopped => "STOPPED",
+            Self::Waiting => "WAITING",
             Self::Starting => "STARTING",
             Self::Running => "RUNNING",
             Self::Backoff => "BACKOFF",

@@ -5,9 +5,10 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use super::process::{Action, Change, Event, Exit, Moment, Pid, State, Then, deadline, on_event};
+use super::process::{deadline, on_event};
+use super::state::{Action, Around, Awaits, Change, Event, Exit, Moment, Pid, Stage, State, Then};
 use super::{StateName, world::program};
-use crate::config::{Autorestart, Program, Signal};
+use crate::config::{Autorestart, Program, Ready, ReadyHow, Signal};
 
 /// How many events in a row.
 const DEPTH: usize = 6;
@@ -20,6 +21,12 @@ struct World {
     next_pid: Pid,
     spawn_wanted: bool,
     now: Moment,
+    /// Whether what it depends on is as it should be.
+    open: bool,
+    /// Whether nothing that depends on it is on its way to an end.
+    free: bool,
+    /// Whether a restart is one too many.
+    spent: bool,
     forgotten: bool,
 }
 
@@ -30,10 +37,22 @@ enum Happening {
     Launched,
     LaunchFailed,
     Ended(Exit),
+    /// Said of the one that lives.
+    Ready,
+    Unhealthy,
+    /// Said of one that is long gone.
+    ReadyBefore,
     Waited(Duration),
+    /// The world around it changes, and it is told to look.
+    Opens,
+    Shuts,
+    Frees,
+    Holds,
+    /// Too many restarts, from now on.
+    Spent,
 }
 
-const HAPPENINGS: [Happening; 14] = [
+const HAPPENINGS: [Happening; 24] = [
     Happening::Asked(Event::Start),
     Happening::Asked(Event::Stop),
     Happening::Asked(Event::Restart),
@@ -42,10 +61,20 @@ const HAPPENINGS: [Happening; 14] = [
     Happening::Asked(Event::Keep { start: true }),
     Happening::Asked(Event::Keep { start: false }),
     Happening::Asked(Event::Kill),
+    Happening::Asked(Event::Follow),
+    Happening::Asked(Event::Look),
+    Happening::Opens,
+    Happening::Shuts,
+    Happening::Frees,
+    Happening::Holds,
+    Happening::Spent,
     Happening::Launched,
     Happening::LaunchFailed,
     Happening::Ended(Exit::Code(0)),
     Happening::Ended(Exit::Code(1)),
+    Happening::Ready,
+    Happening::Unhealthy,
+    Happening::ReadyBefore,
     Happening::Waited(Duration::ZERO),
     Happening::Waited(Duration::from_secs(20)),
 ];
@@ -56,13 +85,44 @@ impl World {
         let at = Instant::now();
         let now = Moment { at, wall: SystemTime::UNIX_EPOCH, dice: 0.5 };
         let (state, live) = (State::Stopped, None);
-        Self { state, live, next_pid: 100, spawn_wanted: false, now, forgotten: false }
+        Self {
+            state,
+            live,
+            next_pid: 100,
+            spawn_wanted: false,
+            now,
+            open: true,
+            free: true,
+            spent: false,
+            forgotten: false,
+        }
+    }
+
+    fn around(&self) -> Around {
+        let Self { now, open, free, .. } = *self;
+        let spent = self.spent.then(|| now.at + Duration::from_secs(1_000_000));
+        Around { now, open, free, spent }
     }
 
     /// The event this is now, if it can happen at all.
     fn event(&mut self, happening: Happening) -> Option<Event> {
         match happening {
             Happening::Asked(event) => Some(event),
+            Happening::Opens => (!std::mem::replace(&mut self.open, true)).then_some(Event::Look),
+            // Nobody is told: what is up is up.
+            Happening::Shuts => {
+                self.open = false;
+                None
+            }
+            Happening::Frees => (!std::mem::replace(&mut self.free, true)).then_some(Event::Look),
+            Happening::Holds => {
+                self.free = false;
+                None
+            }
+            Happening::Spent => {
+                self.spent = true;
+                None
+            }
             Happening::Launched | Happening::LaunchFailed if !self.spawn_wanted => None,
             Happening::Launched => {
                 self.spawn_wanted = false;
@@ -75,6 +135,9 @@ impl World {
                 Some(Event::SpawnFailed)
             }
             Happening::Ended(exit) => self.live.take().map(|pid| Event::Ended(pid, exit)),
+            Happening::Ready => self.live.map(Event::Ready),
+            Happening::Unhealthy => self.live.map(Event::Unhealthy),
+            Happening::ReadyBefore => Some(Event::Ready(self.next_pid - 2)),
             Happening::Waited(time) => {
                 self.now.at += time;
                 Some(Event::Tick)
@@ -85,7 +148,7 @@ impl World {
     /// One step, and all that must hold after it.
     fn step(&mut self, program: &Program, event: Event) {
         let before = self.state;
-        let (after, actions) = on_event(program, before, event, self.now);
+        let (after, actions) = on_event(program, before, event, self.around());
         self.state = after;
         // Until it is launched, nobody has been told of its start.
         let mut at = match before {
@@ -94,7 +157,8 @@ impl World {
         };
         for action in &actions {
             match action {
-                Action::Spawn { .. } => {
+                Action::Spawn => {
+                    assert!(self.open, "started before what it depends on");
                     assert_eq!(self.live, None, "a second copy");
                     assert!(matches!(after, State::Spawning { .. }), "a launch nobody waits for");
                     self.spawn_wanted = true;
@@ -105,6 +169,7 @@ impl World {
                     assert!(*signal != kill || *group, "SIGKILL goes to the whole group");
                 }
                 Action::Tell(change) => at = self.check_told(at, change),
+                Action::Unhealthy(pid) => assert_eq!(Some(*pid), self.live, "not well, who?"),
                 Action::Forget => self.forgotten = true,
             }
         }
@@ -115,7 +180,7 @@ impl World {
         assert_eq!(after.process().map(|(pid, _)| pid), self.live, "state and kernel agree");
         assert!(!matches!(after, State::Spawning { .. }) || self.spawn_wanted, "never launched");
         self.check_time(program, after);
-        check_wishes(program, before, event, after);
+        check_wishes(self, program, before, event, after);
     }
 
     fn check_told(&self, at: StateName, change: &Change) -> StateName {
@@ -129,42 +194,71 @@ impl World {
         let due = deadline(&program.policy, state);
         let waits = matches!(
             state,
-            State::Starting { .. } | State::Backoff { .. } | State::Stopping { .. }
+            State::Starting { .. }
+                | State::Backoff { .. }
+                | State::Stopping { stage: Stage::Asked(_) | Stage::Killed(_), .. }
         );
         assert_eq!(due.is_some(), waits, "{state:?}");
         if let Some(due) = due {
-            let (late, _) = on_event(program, state, Event::Tick, Moment { at: due, ..self.now });
+            let (late, _) = {
+                let mut then = *self;
+                then.now.at = due;
+                on_event(program, state, Event::Tick, then.around())
+            };
             assert_ne!(late, state, "a deadline that changes nothing comes for ever");
         }
     }
 }
 
 /// What somebody wishes is what happens.
-fn check_wishes(program: &Program, before: State, event: Event, after: State) {
+fn check_wishes(world: &World, program: &Program, before: State, event: Event, after: State) {
     match (event, after) {
+        (Event::Stop, State::Stopping { stage: Stage::Asked(_), .. })
+            if matches!(before, State::Starting { .. } | State::Running { .. }) =>
+        {
+            assert!(world.free, "stopped before what depends on it");
+        }
         (
             Event::Stop | Event::Kill,
             State::Stopped | State::Stopping { then: Then::Stop | Then::Forget, .. },
         ) => {}
         (Event::Stop, _) => panic!("a stop was overtaken: {before:?} {after:?}"),
-        (Event::Kill, State::Stopping { killed, .. }) => assert!(killed.is_some()),
+        (Event::Look, _) if matches!(before, State::Waiting { .. }) => {
+            let waits = matches!(after, State::Waiting { .. });
+            assert_eq!(waits, !world.open, "it waits as long as it has to");
+        }
+        (Event::Look, State::Stopping { stage, .. }) => {
+            assert!(stage != Stage::Held || !world.free, "held for nothing");
+        }
+        (Event::Kill, State::Stopping { stage: Stage::Killed(_), .. }) => {}
         (Event::Kill, _) => panic!("{before:?} outlived its kill: {after:?}"),
         (
             Event::Start | Event::Restart,
-            State::Stopped | State::Exited | State::Fatal { .. } | State::Backoff { .. },
+            State::Stopped | State::Exited { .. } | State::Fatal { .. } | State::Backoff { .. },
         ) => {
             panic!("a start was lost: {before:?} {after:?}")
         }
-        (Event::Ended(..), State::Spawning { .. } | State::Backoff { .. }) => {
+        (
+            Event::Ended(..),
+            State::Spawning { .. } | State::Waiting { .. } | State::Backoff { .. },
+        ) => {
             let stopping =
                 matches!(before, State::Stopping { then: Then::Stop | Then::Forget, .. });
             assert!(!stopping, "a restart overtook a stop");
             let never = program.policy.autorestart == Autorestart::Never;
             assert!(
-                !(never && matches!(before, State::Running { .. })),
+                !(never
+                    && matches!(
+                        before,
+                        State::Running { .. } | State::Stopping { then: Then::End, .. }
+                    )),
                 "restarted against its policy"
             );
         }
+        (Event::Tick, State::Running { .. }) => assert!(
+            !matches!(before, State::Starting { awaits: Awaits::Ready { .. }, .. }),
+            "nobody said that it is ready"
+        ),
         (Event::Tick | Event::Keep { .. }, _) if matches!(before, State::Fatal { .. }) => {
             assert_eq!(after, before)
         }
@@ -178,15 +272,19 @@ fn walk(program: &Program, world: World, depth: usize, steps: &mut u64) {
     }
     for happening in HAPPENINGS {
         let mut next = world;
+        let known = (next.open, next.free, next.spent);
         if let Some(event) = next.event(happening) {
             next.step(program, event);
             *steps += 1;
-            walk(program, next, depth - 1, steps);
+        } else if known == (next.open, next.free, next.spent) {
+            continue;
         }
+        walk(program, next, depth - 1, steps);
     }
 }
 
-/// All of `autorestart` with retries and without, each with a `starttime` and with none.
+/// All of `autorestart` with retries and without, each with a `starttime` and with none; one
+/// that has to be ready.
 #[test]
 fn every_sequence_of_events_keeps_the_promises() {
     let mut steps = 0;
@@ -199,7 +297,11 @@ fn every_sequence_of_events_keeps_the_promises() {
             walk(&program, World::new(), DEPTH - 1, &mut steps);
         }
     }
-    walk(&program("web", 1), World::new(), DEPTH, &mut steps);
+    let mut program = program("web", 1);
+    walk(&program, World::new(), DEPTH, &mut steps);
+    let (how, timeout) = (ReadyHow::Notify, Duration::from_secs(10));
+    program.policy.ready = Some(Ready { how, timeout, watchdog: None });
+    walk(&program, World::new(), DEPTH, &mut steps);
     assert!(steps > 500_000, "{steps}");
 }
 
@@ -276,7 +378,7 @@ fn a_stop_never_takes_longer_than_stoptime_and_kill_again_goes_on() {
         let due = deadline(&program.policy, world.state).unwrap();
         assert_eq!((due - asked).as_secs(), expected);
         world.now.at = due;
-        let (_, actions) = on_event(&program, world.state, Event::Tick, world.now);
+        let (_, actions) = on_event(&program, world.state, Event::Tick, world.around());
         assert!(actions.iter().any(|a| matches!(a, Action::Signal { group: true, .. })));
         world.step(&program, Event::Tick);
     }

@@ -1,5 +1,12 @@
-//! Many processes in a scripted world with a clock that is moved by hand: reload, shutdown,
-//! selectors, and who is told what.
+//! Many processes in a scripted world with a clock that is moved by hand. What must hold whatever
+//! happens is looked at after every step; the stories themselves stand beside it.
+
+mod limits;
+mod order;
+mod random;
+mod ready;
+mod rolling;
+mod stories;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -7,10 +14,13 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Effect, Event, Exit, Id, Moment, Pid, State, StateName, Supervisor};
+use super::{
+    Awaits, Effect, Event, Exit, Id, Moment, Pid, Process, Stage, State, StateName, Supervisor,
+    Then,
+};
 use crate::config::{
-    Autorestart, Backoff, Config, Daemon, Expected, InheritEnv, Launch, Level, Log, LogFormat,
-    LogTarget, Output, Policy, Program, Signal, Template, diff,
+    Autorestart, Backoff, Condition, Config, Daemon, Dependency, ExitWhen, Expected, InheritEnv,
+    Launch, Level, Log, LogFormat, LogTarget, Output, Policy, Program, Signal, Template, diff,
 };
 
 /// A program with every default.
@@ -33,6 +43,11 @@ pub(super) fn program(name: &str, numprocs: u32) -> Program {
             stopsignal: Signal(libc::SIGTERM),
             stoptime: Duration::from_secs(10),
             stopasgroup: false,
+            max_restarts: None,
+            depends_on: BTreeMap::new(),
+            ready: None,
+            health: None,
+            critical: false,
         },
         launch: Launch {
             cmd: vec![Template::from("run")],
@@ -70,6 +85,7 @@ fn config(programs: Vec<Program>) -> Config {
         user: None,
         umask: None,
         shutdown_time: Duration::from_secs(60),
+        exit_when: ExitWhen::Never,
     };
     let programs = programs.into_iter().map(|p| (p.name.to_string(), Rc::new(p))).collect();
     Config { file: PathBuf::new(), daemon, programs, warnings: Vec::new() }
@@ -124,6 +140,14 @@ impl World {
             match effect {
                 Effect::Spawn(id) => self.launch(id),
                 Effect::Signal { pid, signal, group, .. } => self.deliver(pid, signal, group),
+                Effect::Rolled { id, what, .. } => {
+                    let name = self.supervisor.get(id).unwrap().name();
+                    self.diary.push(format!("{name} {what:?}"));
+                }
+                Effect::Unhealthy(id, _) => {
+                    let name = self.supervisor.get(id).unwrap().name();
+                    self.diary.push(format!("{name} unhealthy"));
+                }
                 Effect::Told(id, change) => {
                     let name = self.supervisor.get(id).unwrap().name();
                     self.diary.push(format!("{name} {}", change.to.name()));
@@ -135,13 +159,15 @@ impl World {
     }
 
     fn launch(&mut self, id: Id) {
-        if !self.supervisor.wants_spawn(id) {
+        if !self.supervisor.wants_spawn(id, self.now) {
             return;
         }
         let name = self.supervisor.get(id).unwrap().name();
         if self.broken.contains(name.as_str()) {
             return self.supervisor.spawn_failed(id, "executing run: gone".to_owned(), self.now);
         }
+        let process = self.supervisor.get(id).unwrap();
+        assert!(self.may_start(process), "{name} is started before what it depends on");
         self.live.insert(self.next_pid, name);
         self.supervisor.event(id, Event::Spawned(self.next_pid), self.now);
         self.next_pid += 1;
@@ -150,6 +176,11 @@ impl World {
     fn deliver(&mut self, pid: Pid, signal: i32, group: bool) {
         let name = self.live.get(&pid).expect("a signal to a process that lives").clone();
         let kill = signal == Signal::KILL.number();
+        let process = self.supervisor.get(self.supervisor.by_pid(pid).unwrap()).unwrap();
+        if let State::Stopping { then: Then::Stop | Then::Forget, .. } = process.state {
+            let free = kill || self.may_stop(process) || self.is_followed(process);
+            assert!(free, "{name} is stopped before what needs it");
+        }
         assert!(!kill || group);
         if kill || !self.stubborn.contains(name.as_str()) {
             self.die(pid, Exit::Signal(signal));
@@ -218,6 +249,66 @@ impl World {
             super::process::deadline(&process.program.policy, process.state).is_some()
         });
         assert_eq!(armed.count(), self.supervisor.deadlines.len());
+        self.check_order();
+    }
+
+    /// Nobody waits for what is there already.
+    fn check_order(&self) {
+        for process in self.supervisor.ids().filter_map(|id| self.supervisor.get(id)) {
+            let name = process.name();
+            if let State::Waiting { .. } = process.state {
+                assert!(!self.may_start(process), "{name} waits for nothing");
+            }
+            if let State::Stopping { stage: Stage::Held, .. } = process.state {
+                assert!(!self.may_stop(process), "{name} is held for nothing");
+            }
+        }
+    }
+
+    fn of(&self, program: &str) -> Vec<&Process> {
+        let all = self.supervisor.ids().filter_map(|id| self.supervisor.get(id));
+        all.filter(|process| &*process.program.name == program).collect()
+    }
+
+    /// Whether all that it depends on is as it asks, found by looking at each.
+    fn may_start(&self, process: &Process) -> bool {
+        let met = |(name, need): (&Rc<str>, &Dependency)| {
+            let all = self.of(name).into_iter().filter(|process| !process.is_leaving());
+            let states: Vec<State> = all.map(|process| process.state).collect();
+            !states.is_empty()
+                && states.iter().all(|state| match need.on {
+                    Condition::Ready => matches!(state, State::Running { .. }),
+                    Condition::Completed => *state == State::Exited { expected: true },
+                    Condition::Started => match state {
+                        State::Starting { awaits, .. } => *awaits == Awaits::Ready { up: true },
+                        state => matches!(state, State::Running { .. }),
+                    },
+                })
+        };
+        process.program.policy.depends_on.iter().all(met)
+    }
+
+    /// Whether what needs it is restarted with another of its program: it may be so in the step
+    /// that has just sent this one its signal.
+    fn is_followed(&self, process: &Process) -> bool {
+        let follows = |other: &Process| match other.state {
+            State::Stopping { then, .. } => then == Then::Follow,
+            _ => true,
+        };
+        let name = &process.program.name;
+        let all = self.supervisor.ids().filter_map(|id| self.supervisor.get(id));
+        all.filter(|other| other.program.policy.depends_on.contains_key(name)).all(follows)
+    }
+
+    /// Whether nothing that needs it up is on its way to an end, found by looking at each.
+    fn may_stop(&self, process: &Process) -> bool {
+        let name = &process.program.name;
+        let needs = |other: &&Process| {
+            let need = other.program.policy.depends_on.get(name);
+            need.is_some_and(|need| need.on != Condition::Completed)
+        };
+        let all = self.supervisor.ids().filter_map(|id| self.supervisor.get(id));
+        !all.filter(needs).any(|other| matches!(other.state, State::Stopping { .. }))
     }
 }
 

@@ -22,16 +22,32 @@ pub fn list() -> Vec<i32> {
 fn by_stat(parent: u32) -> Vec<i32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| parent_of(*pid) == Some(parent)).collect()
+    let parent = i32::try_from(parent).ok();
+    pids.filter(|pid| parent_of(*pid) == parent).collect()
 }
 
-fn parent_of(pid: i32) -> Option<u32> {
+fn parent_of(pid: i32) -> Option<i32> {
     field(pid, 1)?.parse().ok()
 }
 
 /// Its process group.
 pub fn group(pid: i32) -> Option<i32> {
     field(pid, 2)?.parse().ok()
+}
+
+/// Whether a process is this leader of a session, or of that session, or descends from it. None:
+/// it has gone, or cannot be seen.
+pub fn belongs(pid: i32, leader: i32) -> Option<bool> {
+    /// Deeper than this nobody nests.
+    const DEEPEST: usize = 64;
+    if pid == leader {
+        return Some(true);
+    }
+    if field(pid, 3)?.parse() == Ok(leader) {
+        return Some(true);
+    }
+    let line = std::iter::successors(Some(pid), |pid| parent_of(*pid).filter(|above| *above > 1));
+    Some(line.take(DEEPEST).any(|above| above == leader))
 }
 
 /// Whether it has ended and waits to be reaped.

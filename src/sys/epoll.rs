@@ -55,19 +55,21 @@ impl Epoll {
     /// # Errors
     /// Those of epoll_wait(2).
     pub fn wait(&mut self) -> io::Result<()> {
-        self.wait_for(EpollTimeout::NONE)
+        self.find(EVENTS, EpollTimeout::NONE)
     }
 
-    /// Looks what is ready now.
+    /// The same without waiting, for a set whose own descriptor is polled: at most so many.
     ///
     /// # Errors
     /// Those of epoll_wait(2).
-    pub fn look(&mut self) -> io::Result<()> {
-        self.wait_for(EpollTimeout::ZERO)
+    pub fn look(&mut self, most: usize) -> io::Result<()> {
+        self.find(most.min(EVENTS), EpollTimeout::ZERO)
     }
 
-    fn wait_for(&mut self, timeout: EpollTimeout) -> io::Result<()> {
-        self.found = match self.set.wait(&mut self.events, timeout) {
+    fn find(&mut self, most: usize, timeout: EpollTimeout) -> io::Result<()> {
+        self.found = 0;
+        let events = self.events.get_mut(..most).unwrap_or_default();
+        self.found = match self.set.wait(events, timeout) {
             Err(nix::errno::Errno::EINTR) => 0,
             found => found?,
         };
@@ -87,6 +89,7 @@ impl Epoll {
     }
 }
 
+/// Polls readable while something in the set is ready.
 impl AsFd for Epoll {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.set.0.as_fd()

@@ -6,6 +6,7 @@
 pub mod channel;
 pub mod children;
 pub mod clock;
+pub mod connect;
 pub mod door;
 pub mod epoll;
 pub mod exec;
@@ -14,6 +15,7 @@ pub mod handover;
 pub mod identity;
 pub mod limits;
 pub mod lock;
+pub mod notify;
 pub mod output;
 pub mod pidfd;
 pub mod pipe;
@@ -35,4 +37,19 @@ pub fn cause(error: &std::io::Error) -> String {
         Some(number) => nix::errno::Errno::from_raw(number).desc().to_owned(),
         None => error.to_string(),
     }
+}
+
+/// Whether an error means that this process has no descriptors, memory, processes or ports left:
+/// so it says nothing of whom the call was about.
+pub fn is_shortage(error: &std::io::Error) -> bool {
+    use nix::errno::Errno;
+    const SHORT: [Errno; 6] = [
+        Errno::EMFILE,
+        Errno::ENFILE,
+        Errno::ENOMEM,
+        Errno::ENOBUFS,
+        Errno::EAGAIN,
+        Errno::EADDRNOTAVAIL,
+    ];
+    error.raw_os_error().is_some_and(|number| SHORT.contains(&Errno::from_raw(number)))
 }

@@ -8,18 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, fchown};
 
-use nix::fcntl::OFlag;
-
-/// An ordinary pipe: the end to read, which does not wait, and the end to write.
-///
-/// # Errors
-/// Those of pipe2(2), and of opening it again.
-pub fn one_way() -> io::Result<(File, OwnedFd)> {
-    let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
-    Ok((open(read.as_raw_fd(), &mut options)?, write))
-}
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 /// A pipe, kept open both ways.
 #[derive(Debug)]
@@ -103,6 +92,16 @@ impl AsFd for Pipe {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// A plain pipe, for one who reads without waiting and one who writes.
+///
+/// # Errors
+/// Those of pipe2(2) and fcntl(2).
+pub fn one_way() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok((read, write))
 }
 
 fn open(fd: i32, options: &mut OpenOptions) -> io::Result<File> {

@@ -15,7 +15,7 @@
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::ptr::null;
+use std::ptr::{null, null_mut};
 use std::time::Duration;
 
 use nix::fcntl::OFlag;
@@ -51,6 +51,17 @@ pub struct Recipe {
     pub no_new_privs: bool,
     /// The line that tells the next daemon of it.
     pub record: Option<Record>,
+    /// What it gets besides.
+    pub extras: Extras,
+}
+
+/// What few children get.
+#[derive(Debug, Default)]
+pub struct Extras {
+    /// An open descriptor, and the number above 2 that it has in the child.
+    pub descriptor: Option<(RawFd, RawFd)>,
+    /// The name of a variable that holds the child's own process id.
+    pub pid_variable: Option<CString>,
 }
 
 /// Whether the parent waits for the exec.
@@ -92,6 +103,8 @@ pub enum Step {
     NoNewPrivs,
     /// chdir(2).
     Folder,
+    /// dup2(2) of [`Extras::descriptor`].
+    Descriptor,
     /// execve(2).
     Exec,
 }
@@ -105,7 +118,7 @@ pub struct Failure {
     pub cause: io::Error,
 }
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step::Launching,
     Step::NewSession,
     Step::Stdio,
@@ -115,6 +128,7 @@ const STEPS: [Step; 10] = [
     Step::Ids,
     Step::NoNewPrivs,
     Step::Folder,
+    Step::Descriptor,
     Step::Exec,
 ];
 
@@ -133,7 +147,12 @@ struct Orders<'a> {
     argv: *const *const c_char,
     envp: *const *const c_char,
     report: RawFd,
+    /// Where the child's own process id goes, in decimal digits, if anywhere.
+    digits: *mut u8,
 }
+
+/// Room for the digits of a process id, and the NUL after them.
+const DIGITS: usize = 11;
 
 impl Launcher {
     /// With a stack of its own.
@@ -150,9 +169,23 @@ impl Launcher {
         let (read, write) =
             nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|error| launching(error.into()))?;
         let argv = pointers(&recipe.argv);
-        let envp = pointers(&recipe.envp);
-        let orders =
-            Orders { recipe, argv: argv.as_ptr(), envp: envp.as_ptr(), report: write.as_raw_fd() };
+        let mut own_pid = recipe.extras.pid_variable.as_ref().map(|name| {
+            let mut pair = [name.to_bytes(), b"="].concat();
+            pair.resize(pair.len() + DIGITS, 0);
+            pair
+        });
+        let own_pid = own_pid.as_mut().map(|pair| pair.as_mut_ptr_range());
+        let mut envp = pointers(&recipe.envp);
+        if let Some(pair) = &own_pid {
+            envp.insert(0, pair.start.cast_const().cast());
+        }
+        let orders = Orders {
+            recipe,
+            argv: argv.as_ptr(),
+            envp: envp.as_ptr(),
+            report: write.as_raw_fd(),
+            digits: own_pid.map_or(null_mut(), |pair| pair.end.wrapping_sub(DIGITS)),
+        };
         let flags = match mode {
             Mode::Together => libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
             Mode::Apart => libc::SIGCHLD,
@@ -222,13 +255,21 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
 extern "C" fn child(orders: *mut c_void) -> c_int {
     // SAFETY: `launch` passes its Orders, which outlive this call.
     let orders = unsafe { &*orders.cast_const().cast::<Orders<'_>>() };
+    // Under another number where that of the program's descriptor would hit it.
+    let report = match orders.recipe.extras.descriptor {
+        // SAFETY: no pointers.
+        Some((_, number)) if number == orders.report => unsafe {
+            libc::fcntl(orders.report, libc::F_DUPFD_CLOEXEC, number + 1)
+        },
+        Some(_) | None => orders.report,
+    };
     let step = become_program(orders);
     // SAFETY: errno is readable; `report` is open; the buffer is on this stack. _exit(2) runs
     // nothing of the parent's.
     unsafe {
         let errno = *libc::__errno_location();
         let message = [(step as u32).to_ne_bytes(), errno.to_ne_bytes()];
-        libc::write(orders.report, message.as_ptr().cast(), 8);
+        libc::write(report, message.as_ptr().cast(), 8);
         libc::_exit(127)
     }
 }
@@ -279,6 +320,10 @@ fn become_program(orders: &Orders<'_>) -> Step {
         if let Some(umask) = recipe.umask {
             libc::umask(umask);
         }
+        if !descriptor(orders) {
+            return Step::Descriptor;
+        }
+        own_pid(orders.digits);
         if let Some(record) = &recipe.record {
             record::leave(record);
         }
@@ -295,6 +340,39 @@ fn stdio(fds: [RawFd; 3]) -> bool {
         // SAFETY: no pointers.
         from == to || unsafe { libc::dup2(from, to) } == to
     })
+}
+
+/// Gives the program's descriptor its number. Everything else that is open by now closes itself
+/// at the exec, so it does not matter what stood there, but the report's, see [`child`].
+fn descriptor(orders: &Orders<'_>) -> bool {
+    let Some((from, to)) = orders.recipe.extras.descriptor else { return true };
+    // SAFETY: no pointers.
+    unsafe {
+        if from == to { libc::fcntl(to, libc::F_SETFD, 0) == 0 } else { libc::dup2(from, to) == to }
+    }
+}
+
+/// Writes this process's id in decimal digits.
+fn own_pid(digits: *mut u8) {
+    if digits.is_null() {
+        return;
+    }
+    // SAFETY: getpid(2) cannot fail. There is room for DIGITS bytes, all NUL so far, and a process id
+    // has fewer digits.
+    unsafe {
+        let mut rest = libc::getpid();
+        let mut length = 0;
+        let mut unit = 1;
+        while rest / unit >= 10 {
+            unit *= 10;
+        }
+        while unit > 0 && length < DIGITS - 1 {
+            *digits.add(length) = b'0' + u8::try_from(rest / unit).unwrap_or(0);
+            rest %= unit;
+            unit /= 10;
+            length += 1;
+        }
+    }
 }
 
 fn oom_score(recipe: &Recipe) -> bool {

@@ -14,7 +14,7 @@ fn free_port() -> u16 {
 }
 
 /// The file of a program, where it is installed.
-fn installed(program: &str) -> Option<PathBuf> {
+pub fn installed(program: &str) -> Option<PathBuf> {
     let postgres = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
     let postgres = postgres.filter_map(|entry| Some(entry.ok()?.path().join("bin")));
     let folders = ["/usr/sbin", "/usr/bin", "/usr/local/bin"].map(PathBuf::from);
@@ -180,6 +180,6 @@ fn postgres_as_its_own_user_stops_fast_by_int() {
     assert!(!Path::new(&format!("/proc/{master}")).exists());
 }
 
-fn user_exists(name: &str) -> bool {
+pub fn user_exists(name: &str) -> bool {
     nix::unistd::User::from_name(name).ok().flatten().is_some()
 }

@@ -79,8 +79,8 @@ fn what_is_wrong_is_told() {
         ),
         ("{state_dir: ''}", "state_dir: must not be empty"),
         (
-            "{exit_when: never}",
-            "exit_when: unknown key; there are listen, state_dir, secret_file, log, user, umask, env, shutdown_time",
+            "{quit_at: never}",
+            "quit_at: unknown key; there are listen, state_dir, secret_file, log, user, umask, env, shutdown_time, exit_when",
         ),
     ] {
         let told = problems(&format!("daemon: {section}"));

@@ -6,6 +6,7 @@ mod expansion;
 mod files;
 mod hostile;
 mod keys;
+mod order;
 mod places;
 mod show;
 

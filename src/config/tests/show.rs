@@ -12,6 +12,7 @@ const WRITTEN: &[(&str, &str, &str)] = &[
     ("starttime", "0.5", "500ms"),
     ("startretries", "unlimited", "unlimited"),
     ("backoff", "{initial: 500ms, max: 1.5s}", "{initial: 500ms, max: 1.5s}"),
+    ("max_restarts", "{count: 5, within: 600}", "{count: 5, within: 10m}"),
     ("stopsignal", "sigint", "INT"),
     ("stoptime", "90", "90s"),
     ("stopasgroup", "on", "true"),
@@ -32,6 +33,18 @@ const WRITTEN: &[(&str, &str, &str)] = &[
     ("nice", "5", "5"),
     ("oom_score_adj", "-10", "-10"),
     ("no_new_privs", "yes", "true"),
+    (
+        "depends_on",
+        "{b: started, c: {restart: with}}",
+        "{b: started, c: {on: ready, restart: with}}",
+    ),
+    ("ready", "{exec: 'test -e ${name}', timeout: 5}", "{exec: test -e a:1, timeout: 5s}"),
+    (
+        "health",
+        "{http: 'http://localhost:80/up', retries: 1}",
+        "{http: http://localhost:80/up, interval: 10s, timeout: 5s, retries: 1, start_period: 0s}",
+    ),
+    ("critical", "yes", "true"),
 ];
 
 #[test]
@@ -40,7 +53,8 @@ fn every_key_is_shown_as_it_would_be_written() {
     let table: Vec<&str> = PROGRAM_KEYS.iter().map(|key| key.name).collect();
     assert_eq!(keys, table, "a new key is shown by config/show.rs, and here");
     let lines = WRITTEN.iter().map(|(key, value, _)| format!("    {key}: {value}\n"));
-    let config = good(&format!("programs:\n  a:\n{}", lines.collect::<String>()));
+    let others = "programs:\n  b: {cmd: b}\n  c: {cmd: c}\n  a:\n";
+    let config = good(&format!("{others}{}", lines.collect::<String>()));
     let program = &config.programs["a"];
     let shown = settings(program, 1);
     for (key, _, expected) in &WRITTEN[1..] {

@@ -27,7 +27,7 @@ pub(super) use past::{Left, Past};
 
 use super::Daemon;
 use crate::config::{Level, Program};
-use crate::supervisor::{Base, Id, Pid, Process, Snapshot};
+use crate::supervisor::{Awaits, Base, Id, Pid, Process, Snapshot};
 use crate::sys::record;
 use crate::sys::{cause, clock};
 
@@ -64,6 +64,7 @@ pub(super) struct Up {
     pub(super) digest: u64,
     /// As in [`Snapshot`], for a daemon that dies before it knows of this launch.
     pub(super) retries: u32,
+    pub(super) awaits: Awaits,
     pub(super) restarts: u64,
     /// When it was launched, in nanoseconds of the monotonic clock.
     pub(super) at: u64,
@@ -128,6 +129,7 @@ impl Up {
             of: process.index.saturating_add(1),
             digest,
             retries: 0,
+            awaits: Awaits::Time,
             restarts: process.restarts,
             at: 0,
             stop: (libc::SIGTERM, false, Duration::from_secs(10)),
@@ -168,6 +170,10 @@ impl Daemon {
             of: program.numprocs,
             digest: program.launch.digest(),
             retries,
+            awaits: match policy.ready {
+                None => Awaits::Time,
+                Some(_) => Awaits::Ready { up: false },
+            },
             restarts: process.restarts,
             at: base().nanos,
             stop: (policy.stopsignal.number(), policy.stopasgroup, policy.stoptime),
@@ -200,7 +206,7 @@ impl Daemon {
 
     /// Writes these down.
     pub(super) fn note(&mut self, entries: &[Entry]) {
-        if !entries.is_empty() {
+        if !entries.is_empty() && self.state_dir.is_there() {
             let written = self.journal.append(entries, self.now.at);
             self.tell_of_journal(written);
         }
@@ -208,6 +214,10 @@ impl Daemon {
 
     /// Writes all of it anew.
     pub(super) fn rewrite_journal(&mut self) {
+        if !self.state_dir.is_there() {
+            self.supervisor.take_touched();
+            return;
+        }
         let base = base();
         let logger = self.captures.logger.as_ref().and_then(|logger| logger.known);
         let logger = logger.map(|(pid, start)| Helper { boot: self.journal.boot(), pid, start });
@@ -239,7 +249,7 @@ impl Daemon {
             return Ok(());
         }
         self.state_dir.make_anew((&self.config.daemon.secret_file, &self.secret))?;
-        if let Ok(address) = self.listener.local_addr() {
+        if let Some(Ok(address)) = self.listener.as_ref().map(std::net::TcpListener::local_addr) {
             self.state_dir.write_address(address)?;
         }
         self.warn("the state folder was gone: made anew");
@@ -270,13 +280,13 @@ impl Daemon {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::supervisor::{Exit, Stage};
+    use crate::supervisor::{Exit, Phase};
 
     pub(super) fn example() -> Snapshot {
         Snapshot {
             program: "web".to_owned(),
             index: 1,
-            state: Stage::Running { pid: 71, started: 1_000_000_007 },
+            state: Phase::Running { pid: 71, started: 1_000_000_007 },
             since: Some(std::time::SystemTime::UNIX_EPOCH),
             restarts: 2,
             last_end: Some((Exit::Code(3), false)),
@@ -291,6 +301,7 @@ mod tests {
             of: 2,
             digest: u64::MAX,
             retries: 0,
+            awaits: Awaits::Time,
             restarts: 2,
             at: 1_000_000_000,
             stop: (15, false, Duration::from_secs(10)),
@@ -304,7 +315,7 @@ mod tests {
     /// A journal as it is written, of processes that are up.
     fn journal(pids: &[Pid]) -> String {
         let one = |pid| {
-            let state = Stage::Running { pid, started: 1 };
+            let state = Phase::Running { pid, started: 1 };
             let process = Snapshot { index: pid as u32, state, ..example() };
             let up = Up { index: pid as u32, ..up(pid) };
             [Entry::Up(up), Entry::Is(Is { digest: 1, start: Some(4711), process })]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Entry, Helper, Is, Up};
-use crate::supervisor::{Snapshot, Stage};
+use crate::supervisor::{Phase, Snapshot};
 
 /// What an earlier daemon left.
 #[derive(Debug, Default, PartialEq)]
@@ -80,7 +80,12 @@ impl Past {
                 let process = Snapshot {
                     program: up.program.clone(),
                     index: up.index,
-                    state: Stage::Starting { pid: up.pid, started: up.at, retries: up.retries },
+                    state: Phase::Starting {
+                        pid: up.pid,
+                        started: up.at,
+                        retries: up.retries,
+                        awaits: up.awaits,
+                    },
                     since: last.as_ref().and_then(|last| last.since),
                     restarts: up.restarts,
                     last_end: last.and_then(|last| last.last_end),
@@ -120,7 +125,7 @@ mod tests {
         Past::read(text.as_bytes())
     }
 
-    fn is(state: Stage) -> Entry {
+    fn is(state: Phase) -> Entry {
         let process = Snapshot { state, ..example() };
         Entry::Is(Is { digest: 5, start: None, process })
     }
@@ -132,27 +137,42 @@ mod tests {
 
     #[test]
     fn a_child_that_the_daemon_did_not_hear_of_is_starting() {
-        let waiting = Stage::Spawning { from: crate::supervisor::StateName::Exited, retries: 2 };
+        let waiting = Phase::Spawning {
+            from: crate::supervisor::StateName::Exited,
+            retries: 2,
+            asked: false,
+        };
         let past = read(&[Entry::Boot(1), is(waiting), Entry::Up(Up { retries: 2, ..up(9) })]);
         let left = only(&past);
         let started = left.up.as_ref().unwrap().at;
-        assert_eq!(left.process.state, Stage::Starting { pid: 9, started, retries: 2 });
+        assert_eq!(
+            left.process.state,
+            Phase::Starting {
+                pid: 9,
+                started,
+                retries: 2,
+                awaits: crate::supervisor::Awaits::Time
+            }
+        );
     }
 
     #[test]
     fn the_childs_word_may_come_late() {
-        let running = is(Stage::Running { pid: 9, started: 3 });
+        let running = is(Phase::Running { pid: 9, started: 3 });
         for order in [[Entry::Up(up(9)), running.clone()], [running, Entry::Up(up(9))]] {
             let past = read(&order);
-            assert_eq!(only(&past).process.state, Stage::Running { pid: 9, started: 3 });
+            assert_eq!(only(&past).process.state, Phase::Running { pid: 9, started: 3 });
             assert_eq!(only(&past).up, Some(up(9)));
         }
     }
 
     #[test]
     fn what_ended_is_not_up_and_what_is_gone_is_not_there() {
-        let past = read(&[Entry::Up(up(9)), is(Stage::Exited)]);
-        assert_eq!((only(&past).process.state, &only(&past).up), (Stage::Exited, &None));
+        let past = read(&[Entry::Up(up(9)), is(Phase::Exited { expected: true })]);
+        assert_eq!(
+            (only(&past).process.state, &only(&past).up),
+            (Phase::Exited { expected: true }, &None)
+        );
         let gone = Entry::Gone { program: "web".to_owned(), index: 1 };
         assert!(read(&[Entry::Up(up(9)), gone]).processes.is_empty());
     }
@@ -166,10 +186,16 @@ mod tests {
     #[test]
     fn a_stop_was_heard_of_once_its_signal_is_on_record() {
         let then = Then::Stop;
-        let stopping =
-            |then| is(Stage::Stopping { pid: 9, started: 3, asked: 4, killed: None, then });
+        let stopping = |then| {
+            is(Phase::Stopping {
+                pid: 9,
+                started: 3,
+                how_far: crate::supervisor::HowFar::Asked(4),
+                then,
+            })
+        };
         let asked = |pid| Entry::Asked { program: "web".to_owned(), index: 1, pid };
-        let running = is(Stage::Running { pid: 9, started: 3 });
+        let running = is(Phase::Running { pid: 9, started: 3 });
         let was_asked = |entries: &[Entry]| only(&read(entries)).was_asked;
         assert!(!was_asked(&[Entry::Up(up(9)), stopping(then)]));
         assert!(was_asked(&[Entry::Up(up(9)), stopping(then), asked(9)]));

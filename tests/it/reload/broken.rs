@@ -138,6 +138,7 @@ fn an_included_file_counts_and_its_problems_bear_its_name() {
     assert_eq!(words(&wire.ask("reload")).last().unwrap(), "b: add and start");
     bench.write("conf.d/b.yaml", &b.replace("1000", "2000"));
     assert_eq!(words(&wire.ask("reload")).last().unwrap(), "b: restart (cmd)");
+    until_all_run(&mut wire);
     bench.write("conf.d/b.yaml", &b.replace("cmd", "cdm"));
     let answer = wire.ask("reload");
     let told = words(&answer).join("\n");

@@ -1,0 +1,550 @@
+//! Probes: whether processes are ready and whether they are well, by what they say of
+//! themselves ([`mailbox`], [`line`]) and by what is asked of them ([`attempt`], [`schedule`]).
+//!
+//! What is watched of a process follows from its state: of one that is STARTING whether it is
+//! ready, of one that is RUNNING whether it is well. With its end all of it is dropped at once.
+//! At most one probe of a process is in flight. All descriptors are in one epoll(7) set whose own
+//! is in the loop's poll set, all deadlines in one ordered set: a turn costs what has happened,
+//! and how many probes begin in a turn is bounded.
+//!
+//! Nothing is decided here: what was heard comes out as [`News`], and [`tend`] hands it on.
+
+mod attempt;
+mod http;
+mod line;
+mod mailbox;
+mod notice;
+mod schedule;
+mod tend;
+mod watch;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use attempt::{Answer, Attempt, NoProbe};
+use line::Line;
+use mailbox::{Heard, Post};
+use notice::{Notice, Watchdog};
+use schedule::{Schedule, Verdict};
+use watch::{Flight, Polled, Question, Stage, Watch};
+
+use super::when::span;
+use crate::config::{ReadyHow, Template};
+use crate::supervisor::{Exit, Id, Pid, Process};
+use crate::sys::epoll::Epoll;
+use crate::sys::poll::{Interest, Ready};
+use crate::sys::{cause, pipe, signals};
+
+/// Descriptors that are dealt with in a turn of the loop.
+const DESCRIPTORS_A_TURN: usize = 32;
+
+/// What begins in a turn: a connection takes some ten microseconds, a launch some hundred.
+const A_TURN: Budget = Budget { connections: 4, commands: 1 };
+
+/// When a probe is tried again for which the daemon lacked what it takes.
+const LATER: Duration = Duration::from_millis(200);
+
+/// All that is watched.
+#[derive(Debug)]
+pub(super) struct Probes {
+    set: Descriptors,
+    watches: HashMap<Id, Watch>,
+    due: BTreeSet<(Instant, Id)>,
+    /// Commands that run, by pid; none: whose process is of no interest any more.
+    commands: HashMap<Pid, Option<Id>>,
+    news: VecDeque<News>,
+    /// What the names of this daemon's notify sockets begin with.
+    prefix: String,
+}
+
+/// Something was heard of the process with this pid.
+#[derive(Debug)]
+pub(super) struct News {
+    id: Id,
+    pid: Pid,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Ready,
+    Healthy,
+    Unhealthy,
+    /// What is known of it, in words.
+    Note(Option<String>),
+    /// Somebody's word was not heard.
+    Unheard(String),
+}
+
+/// What a start needs so that the program can tell that it is ready.
+#[derive(Debug, Default)]
+pub(super) struct Voice {
+    /// Variables of its environment.
+    pub(super) env: Vec<(&'static str, String)>,
+    /// Whether WATCHDOG_PID is to hold its pid.
+    pub(super) has_watchdog: bool,
+    /// A descriptor, and its number in the program.
+    pub(super) line: Option<(OwnedFd, i32)>,
+}
+
+/// What may still begin in this turn.
+#[derive(Debug)]
+struct Budget {
+    connections: usize,
+    commands: usize,
+}
+
+/// A command to be launched.
+#[derive(Debug)]
+struct Wanted {
+    id: Id,
+    cmd: Vec<Template>,
+}
+
+/// The descriptors that are polled, and whose they are.
+#[derive(Debug)]
+struct Descriptors {
+    epoll: Epoll,
+    owners: HashMap<u64, (Id, Part)>,
+    last: u64,
+}
+
+/// Which descriptor of a watch.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Post,
+    Line,
+    Flight,
+}
+
+impl Descriptors {
+    fn add(&mut self, fd: BorrowedFd<'_>, id: Id, part: Part, what: Interest) -> io::Result<u64> {
+        self.last += 1;
+        self.epoll.add(fd, self.last, what)?;
+        self.owners.insert(self.last, (id, part));
+        Ok(self.last)
+    }
+
+    fn remove(&mut self, fd: BorrowedFd<'_>, token: u64) {
+        self.epoll.remove(fd);
+        self.owners.remove(&token);
+    }
+}
+
+impl Probes {
+    /// None yet. `prefix` tells this daemon's notify sockets from those of others.
+    ///
+    /// # Errors
+    /// Those of epoll_create1(2).
+    pub(super) fn new(prefix: String) -> io::Result<Self> {
+        let set = Descriptors { epoll: Epoll::new()?, owners: HashMap::new(), last: 0 };
+        Ok(Self {
+            set,
+            watches: HashMap::new(),
+            due: BTreeSet::new(),
+            commands: HashMap::new(),
+            news: VecDeque::new(),
+            prefix,
+        })
+    }
+
+    /// A process is about to be launched: what it needs to tell that it is ready.
+    ///
+    /// # Errors
+    /// What could not be had, and why.
+    pub(super) fn prepare(
+        &mut self,
+        id: Id,
+        process: &Process,
+        user: u32,
+    ) -> Result<Voice, String> {
+        self.drop(id);
+        let mut voice = Voice::default();
+        let Some(ready) = &process.program.policy.ready else { return Ok(voice) };
+        let mut watch = Watch::new(0, process.program.clone());
+        match ready.how {
+            ReadyHow::Notify => {
+                let name = self.open_post(id, &mut watch, process, user)?;
+                voice.env.push(("NOTIFY_SOCKET", format!("@{name}")));
+                if let Some(time) = ready.watchdog {
+                    voice.env.push(("WATCHDOG_USEC", time.as_micros().to_string()));
+                    voice.has_watchdog = true;
+                }
+            }
+            ReadyHow::Fd(number) => {
+                let failed = |error: io::Error| format!("making a pipe: {}", cause(&error));
+                let (read, write) = pipe::one_way().map_err(failed)?;
+                let token = self.set.add(read.as_fd(), id, Part::Line, Interest::Read);
+                let it = Line::new(read.into());
+                watch.line = Some(Polled { it, token: token.map_err(failed)? });
+                voice.line = Some((write, number));
+            }
+            ReadyHow::Tcp(_) | ReadyHow::Exec(_) => return Ok(voice),
+        }
+        self.watches.insert(id, watch);
+        Ok(voice)
+    }
+
+    /// Opens the socket under the name that it has in every life of this process: those that
+    /// outlive a daemon go on writing to it.
+    fn open_post(
+        &mut self,
+        id: Id,
+        watch: &mut Watch,
+        process: &Process,
+        user: u32,
+    ) -> Result<String, String> {
+        let name = format!("{}/{}/{}", self.prefix, process.program.name, process.index);
+        let failed = |error: io::Error| format!("making the notify socket: {}", cause(&error));
+        let it = Post::open(&name, user).map_err(failed)?;
+        let token = self.set.add(it.mailbox.as_fd(), id, Part::Post, Interest::Read);
+        watch.post = Some(Polled { it, token: token.map_err(failed)? });
+        Ok(name)
+    }
+
+    /// It has this pid now.
+    pub(super) fn launched(&mut self, id: Id, pid: Pid) {
+        if let Some(watch) = self.watches.get_mut(&id) {
+            watch.pid = pid;
+        }
+    }
+
+    /// The state of a process, or its configuration, may have changed: it is watched accordingly.
+    /// `user` is whom it runs as.
+    pub(super) fn follow(&mut self, id: Id, process: Option<&Process>, user: u32, now: Instant) {
+        let up = process.and_then(|process| Some((process, process.state.process()?.0)));
+        let Some((process, pid)) = up else { return self.drop(id) };
+        let (program, stage) = (&process.program, Stage::of(process.state.name()));
+        let watch = self.watches.remove(&id).filter(|watch| watch.pid == pid);
+        let policy = &program.policy;
+        let mut watch = match watch {
+            Some(watch) => watch,
+            None if policy.ready.is_none() && policy.health.is_none() => return,
+            None => {
+                self.drop(id);
+                Watch::new(pid, program.clone())
+            }
+        };
+        let old = &watch.program.policy;
+        let is_same = watch.stage == stage
+            && (Rc::ptr_eq(&watch.program, program)
+                || (&old.ready, &old.health) == (&policy.ready, &policy.health));
+        watch.program = program.clone();
+        if watch.is_notified() && watch.post.is_none() {
+            // One that was launched by an earlier daemon, or before a reload. Without the socket
+            // it cannot tell, which shows soon enough.
+            let _ = self.open_post(id, &mut watch, process, user);
+        }
+        if !is_same {
+            if let Some(flight) = watch.flight.take() {
+                self.land(flight);
+            }
+            watch.enter(stage, now);
+        }
+        self.watches.insert(id, watch);
+        self.arm(id);
+    }
+
+    /// Of no interest any more.
+    pub(super) fn drop(&mut self, id: Id) {
+        let Some(mut watch) = self.watches.remove(&id) else { return };
+        if let Some(at) = watch.armed {
+            self.due.remove(&(at, id));
+        }
+        if let Some(post) = &watch.post {
+            self.set.remove(post.it.mailbox.as_fd(), post.token);
+        }
+        if let Some(line) = &watch.line {
+            self.set.remove(line.it.pipe.as_fd(), line.token);
+        }
+        if let Some(flight) = watch.flight.take() {
+            self.land(flight);
+        }
+    }
+
+    /// A probe that nobody waits for any more.
+    fn land(&mut self, flight: Flight) {
+        self.set.remove(flight.attempt.descriptor().0, flight.token);
+        if let Attempt::Command(command) = flight.attempt {
+            let _ = signals::send(command.pid, signals::KILL, true);
+            self.commands.insert(command.pid, None);
+        }
+    }
+
+    /// When something is due.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Keeps the set of deadlines true for this watch.
+    fn arm(&mut self, id: Id) {
+        let Some(watch) = self.watches.get_mut(&id) else { return };
+        let due = watch.deadline();
+        let armed = std::mem::replace(&mut watch.armed, due);
+        if armed != due {
+            armed.map(|at| self.due.remove(&(at, id)));
+            due.map(|at| self.due.insert((at, id)));
+        }
+    }
+
+    /// What is said of it from now on is this.
+    fn complain(&mut self, id: Id, why: String) {
+        if let Some(watch) = self.watches.get_mut(&id) {
+            watch.complaint = Some(why);
+        }
+        self.note(id);
+    }
+
+    fn note(&mut self, id: Id) {
+        if let Some(note) = self.watches.get(&id).map(Watch::note) {
+            self.tell(id, What::Note(note));
+        }
+    }
+
+    fn tell(&mut self, id: Id, what: What) {
+        if let Some(watch) = self.watches.get(&id) {
+            self.news.push_back(News { id, pid: watch.pid, what });
+        }
+    }
+
+    /// What has arrived at the descriptors.
+    fn hear(&mut self, now: Instant) {
+        if self.set.epoll.look(DESCRIPTORS_A_TURN).is_err() {
+            return;
+        }
+        let found = (0..DESCRIPTORS_A_TURN).map_while(|place| self.set.epoll.event(place));
+        for (token, ready) in found.collect::<Vec<_>>() {
+            match self.set.owners.get(&token).copied() {
+                Some((id, Part::Post)) => self.read_post(id, now),
+                Some((id, Part::Line)) => self.read_line(id),
+                Some((id, Part::Flight)) => self.go_on(id, ready, now),
+                // It went with what an earlier one of these has brought.
+                None => {}
+            }
+        }
+    }
+
+    fn read_post(&mut self, id: Id, now: Instant) {
+        let Some(watch) = self.watches.get_mut(&id) else { return };
+        let Some(post) = &mut watch.post else { return };
+        // Nobody has a word to say before it has a pid.
+        let heard = if watch.pid == 0 { Vec::new() } else { post.it.read(watch.pid, now) };
+        if post.it.muted_until().is_some() {
+            let fd = post.it.mailbox.as_fd();
+            let _ = self.set.epoll.change(fd, post.token, Interest::None);
+        }
+        for heard in heard {
+            match heard {
+                Heard::Notice(notice) => self.notified(id, notice, now),
+                Heard::Stranger(who) => self.tell(id, What::Unheard(who)),
+            }
+        }
+        self.arm(id);
+    }
+
+    fn notified(&mut self, id: Id, notice: Notice, now: Instant) {
+        let Some(watch) = self.watches.get_mut(&id) else { return };
+        if let Some(status) = notice.status {
+            watch.status = status;
+            self.note(id);
+        }
+        let Some(watch) = self.watches.get_mut(&id) else { return };
+        if let Some(time) = notice.watchdog_time {
+            watch.set_watchdog(time, now);
+        }
+        let triggers = notice.watchdog == Some(Watchdog::Trigger) && watch.has_watchdog();
+        if notice.watchdog == Some(Watchdog::Alive) {
+            watch.feed(now);
+        }
+        if notice.is_ready && watch.is_notified() {
+            self.tell(id, What::Ready);
+        }
+        if triggers {
+            self.complain(id, "WATCHDOG=trigger".to_owned());
+            self.tell(id, What::Unhealthy);
+        }
+    }
+
+    fn read_line(&mut self, id: Id) {
+        let Some(watch) = self.watches.get_mut(&id) else { return };
+        let Some(line) = &mut watch.line else { return };
+        let news = line.it.read();
+        match news {
+            line::News::Ready => self.tell(id, What::Ready),
+            line::News::Nothing => {}
+            line::News::Over => {
+                self.set.remove(line.it.pipe.as_fd(), line.token);
+                if watch.stage == Stage::Starting {
+                    self.complain(id, "no line came from its descriptor".to_owned());
+                }
+            }
+        }
+    }
+
+    /// The descriptor of a probe is ready.
+    fn go_on(&mut self, id: Id, ready: Ready, now: Instant) {
+        let Some(watch) = self.watches.get_mut(&id) else { return };
+        let Some(flight) = watch.flight.take() else { return };
+        let Flight { attempt, token, until, limit, is_over } = flight;
+        match attempt.go_on(ready) {
+            Ok(attempt) => {
+                let (fd, interest) = attempt.descriptor();
+                if matches!(&attempt, Attempt::Command(command) if command.is_silent) {
+                    self.set.remove(fd, token);
+                } else {
+                    let _ = self.set.epoll.change(fd, token, interest);
+                }
+                watch.flight = Some(Flight { attempt, token, until, limit, is_over });
+            }
+            // Its descriptor was closed with it, and no child has a copy for long.
+            Err(answer) => {
+                self.set.owners.remove(&token);
+                self.answered(id, &answer, now);
+            }
+        }
+    }
+
+    fn answered(&mut self, id: Id, answer: &Answer, now: Instant) {
+        let Some(watch) = self.watches.get_mut(&id) else { return };
+        let before = watch.note();
+        let verdict = watch.answered(answer, now);
+        if watch.note() != before {
+            self.note(id);
+        }
+        match verdict {
+            Some(Verdict::Ready) => self.tell(id, What::Ready),
+            Some(Verdict::Healthy) => self.tell(id, What::Healthy),
+            Some(Verdict::Unhealthy) => self.tell(id, What::Unhealthy),
+            None => {}
+        }
+        self.arm(id);
+    }
+
+    /// Time has passed: what is due happens, as far as the budget of this turn goes. A command that
+    /// is due comes out, and goes back in by [`Probes::begun`].
+    fn next_due(&mut self, budget: &mut Budget, now: Instant) -> Option<Wanted> {
+        while budget.connections > 0 {
+            let &(at, id) = self.due.first()?;
+            if at > now {
+                return None;
+            }
+            self.pass_time(id, now);
+            let watch = self.watches.get(&id)?;
+            let is_asked = |schedule: &Schedule| schedule.next() <= now;
+            let asks = watch.flight.is_none() && watch.schedule.as_ref().is_some_and(is_asked);
+            match watch.question().filter(|_| asks) {
+                Some(Question::Connect(address, url)) => {
+                    budget.connections -= 1;
+                    self.begun(id, Attempt::connect(address, url), now);
+                }
+                Some(Question::Command(cmd)) => {
+                    budget.commands = budget.commands.checked_sub(1)?;
+                    return Some(Wanted { id, cmd });
+                }
+                None => self.arm(id),
+            }
+        }
+        None
+    }
+
+    /// What is over by now is over.
+    fn pass_time(&mut self, id: Id, now: Instant) {
+        let Some(watch) = self.watches.get_mut(&id) else { return };
+        if let Some(post) = &mut watch.post
+            && post.it.muted_until().is_some_and(|at| at <= now)
+        {
+            post.it.unmute();
+            let _ = self.set.epoll.change(post.it.mailbox.as_fd(), post.token, Interest::Read);
+        }
+        let starved = watch.starved(now);
+        let late = watch.flight.take_if(|flight| flight.until.is_some_and(|until| until <= now));
+        if let Some(time) = starved {
+            self.complain(id, format!("no WATCHDOG=1 within {}", span(time)));
+            self.tell(id, What::Unhealthy);
+        }
+        if let Some(flight) = late {
+            let answer = Err(flight.attempt.too_late(flight.limit));
+            self.give_up(id, flight);
+            self.answered(id, &answer, now);
+        }
+    }
+
+    /// A probe whose time is over. A command is killed, and keeps its place until it is gone: never
+    /// is there one on top of another.
+    fn give_up(&mut self, id: Id, flight: Flight) {
+        let Attempt::Command(command) = &flight.attempt else { return self.land(flight) };
+        let _ = signals::send(command.pid, signals::KILL, true);
+        if let Some(watch) = self.watches.get_mut(&id) {
+            watch.flight = Some(Flight { until: None, is_over: true, ..flight });
+        }
+    }
+
+    /// A probe has begun, or could not.
+    fn begun(&mut self, id: Id, attempt: Result<Attempt, NoProbe>, now: Instant) {
+        let attempt = match attempt {
+            Ok(attempt) => attempt,
+            Err(NoProbe::Answer(why)) => return self.answered(id, &Err(why), now),
+            Err(NoProbe::Later) => return self.put_off(id, now),
+        };
+        let (fd, interest) = attempt.descriptor();
+        let token = self.set.add(fd, id, Part::Flight, interest);
+        if let Attempt::Command(command) = &attempt {
+            self.commands.insert(command.pid, Some(id));
+        }
+        let limit = self.watches.get(&id).and_then(Watch::limit);
+        let flight = Flight {
+            attempt,
+            token: *token.as_ref().unwrap_or(&0),
+            until: limit.map(|limit| now + limit),
+            limit: limit.unwrap_or_default(),
+            is_over: false,
+        };
+        match (token, self.watches.get_mut(&id)) {
+            (Ok(_), Some(watch)) => {
+                watch.flight = Some(flight);
+                self.arm(id);
+            }
+            (_, _) => {
+                self.land(flight);
+                self.put_off(id, now);
+            }
+        }
+    }
+
+    fn put_off(&mut self, id: Id, now: Instant) {
+        if let Some(schedule) = self.watches.get_mut(&id).and_then(|w| w.schedule.as_mut()) {
+            schedule.put_off(now + LATER);
+        }
+        self.arm(id);
+    }
+
+    /// Whether a child is a command of a probe.
+    pub(super) fn is_command(&self, pid: Pid) -> bool {
+        self.commands.contains_key(&pid)
+    }
+
+    /// A command has ended and was reaped.
+    fn ended(&mut self, pid: Pid, exit: Exit, now: Instant) {
+        let Some(Some(id)) = self.commands.remove(&pid) else { return };
+        let Some(watch) = self.watches.get_mut(&id) else { return };
+        let Some(flight) = watch.flight.take() else { return };
+        self.set.remove(flight.attempt.descriptor().0, flight.token);
+        if let Attempt::Command(command) = flight.attempt
+            && !flight.is_over
+        {
+            let answer = command.ended(exit);
+            self.answered(id, &answer, now);
+        }
+        self.arm(id);
+    }
+}
+
+/// Polls readable while something has arrived for one of them.
+impl AsFd for Probes {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.set.epoll.as_fd()
+    }
+}

@@ -1,0 +1,38 @@
+//! `max_restarts`: how often a process may be started without anybody asking.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::config::MaxRestarts;
+
+/// The latest starts that nobody asked for: as many as the limit allows, and no more.
+#[derive(Debug, Default)]
+pub(super) struct Restarts(VecDeque<Instant>);
+
+impl Restarts {
+    /// There was one more.
+    pub(super) fn add(&mut self, at: Instant, limit: Option<&MaxRestarts>) {
+        let most = limit.map_or(0, |limit| usize::try_from(limit.count).unwrap_or(usize::MAX));
+        self.0.push_back(at);
+        let surplus = self.0.len().saturating_sub(most);
+        self.0.drain(..surplus);
+    }
+
+    /// Somebody asked for a start: what was before is forgiven.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Until when one more is too many.
+    pub(super) fn spent(&self, limit: Option<&MaxRestarts>, now: Instant) -> Option<Instant> {
+        /// With none allowed there is no such time.
+        const EVER: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+        let limit = limit?;
+        let Some(most) = usize::try_from(limit.count).ok()?.checked_sub(1) else {
+            return now.checked_add(EVER);
+        };
+        // After a reload there may be more of them than are allowed now.
+        let oldest = self.0.iter().rev().nth(most)?;
+        Some(*oldest + limit.within)
+    }
+}

@@ -1,0 +1,157 @@
+//! Rolling restarts.
+
+use super::ready::ready;
+use super::*;
+use crate::config::{Health, HealthHow};
+
+impl World {
+    fn roll(&mut self, selector: &str) -> u64 {
+        let ids = self.supervisor.select(&[selector.to_owned()]).unwrap();
+        let number = self.supervisor.roll(&ids, self.now).unwrap();
+        self.settle();
+        number
+    }
+
+    fn results(&self) -> Vec<&str> {
+        let words = ["Replaced", "Failed", "Untouched", "LeftStopped"];
+        let is_result = |line: &&String| words.iter().any(|word| line.contains(word));
+        self.diary.iter().filter(is_result).map(String::as_str).collect()
+    }
+}
+
+fn three() -> World {
+    let mut world = World::new(vec![ready(program("web", 3), 5)]);
+    for name in ["web:0", "web:1", "web:2"] {
+        world.says(name, Event::Ready);
+    }
+    world
+}
+
+#[test]
+fn each_is_ready_before_the_next() {
+    let mut world = three();
+    let old = [world.pid("web:0"), world.pid("web:1"), world.pid("web:2")];
+    world.roll("web");
+    for (index, name) in ["web:0", "web:1", "web:2"].into_iter().enumerate() {
+        assert_eq!(world.state(name), StateName::Starting);
+        assert_eq!(world.live.len(), 3);
+        let rest = &old[index + 1..];
+        assert!(rest.iter().all(|pid| world.live.contains_key(pid)), "one after the other");
+        world.says(name, Event::Ready);
+    }
+    assert_eq!(world.results(), ["web:0 Replaced", "web:1 Replaced", "web:2 Replaced"]);
+    assert!(old.iter().all(|pid| !world.live.contains_key(pid)));
+}
+
+#[test]
+fn one_that_has_health_is_waited_for_until_it_is_well() {
+    let mut web = program("web", 2);
+    let second = Duration::from_secs(1);
+    web.policy.health = Some(Health {
+        how: HealthHow::Exec(vec!["true".into()]),
+        interval: second,
+        timeout: second,
+        retries: 1,
+        start_period: Duration::ZERO,
+    });
+    let mut world = World::new(vec![web]);
+    world.wait(2);
+    let old = world.pid("web:0");
+    world.roll("web");
+    world.wait(2);
+    assert_eq!((world.state("web:0"), world.results().len()), (StateName::Running, 0));
+    let id = world.id("web:0");
+    world.supervisor.healthy(id, old, world.now);
+    assert_eq!(world.results().len(), 0, "that was the old one");
+    world.supervisor.healthy(id, world.pid("web:0"), world.now);
+    world.settle();
+    assert_eq!(world.results(), ["web:0 Replaced"]);
+    world.wait(2);
+    world.says("web:1", Event::Unhealthy);
+    assert_eq!(world.results(), ["web:0 Replaced", "web:1 Failed(Stopping)"]);
+}
+
+#[test]
+fn the_first_that_fails_ends_it_and_the_others_are_not_touched() {
+    let mut world = three();
+    let last = world.pid("web:2");
+    world.roll("web");
+    world.says("web:0", Event::Ready);
+    world.wait(200);
+    assert_eq!(world.results(), ["web:0 Replaced", "web:1 Failed(Fatal)", "web:2 Untouched"]);
+    assert_eq!(world.pid("web:2"), last);
+    // It is over: another may begin.
+    world.roll("web:2");
+    assert_ne!(world.pid("web:2"), last);
+}
+
+#[test]
+fn a_stop_meanwhile_ends_it_and_one_before_its_turn_is_left_stopped() {
+    let mut world = three();
+    world.roll("web");
+    world.ask("web:1", Event::Stop);
+    world.says("web:0", Event::Ready);
+    assert_eq!(world.results(), ["web:0 Replaced", "web:1 LeftStopped"]);
+    world.ask("web:2", Event::Stop);
+    assert_eq!(world.results().last(), Some(&"web:2 Failed(Stopped)"));
+    assert_eq!(world.live.len(), 1);
+}
+
+#[test]
+fn one_that_was_stopped_before_is_started_in_its_turn() {
+    let mut world = World::new(vec![program("web", 2)]);
+    world.wait(2);
+    world.ask("web:1", Event::Stop);
+    world.roll("web");
+    world.wait(2);
+    assert_eq!(world.results(), ["web:0 Replaced", "web:1 Replaced"]);
+}
+
+#[test]
+fn what_is_restarted_with_it_is_when_all_are_replaced() {
+    let mut along = program("along", 1);
+    let need = Dependency { on: Condition::Ready, restart_with: true };
+    along.policy.depends_on.insert(Rc::from("web"), need);
+    let mut world = World::new(vec![program("web", 3), along]);
+    world.wait(5);
+    world.diary.clear();
+    world.roll("web");
+    world.wait(10);
+    let starts = |name: &str| world.diary.iter().filter(|line| line.starts_with(name)).count();
+    assert_eq!(starts("along STARTING"), 1, "{:?}", world.diary);
+    let place = |line: &str| world.diary.iter().position(|other| other == line);
+    assert!(place("along STOPPING") > place("web:2 RUNNING"), "{:?}", world.diary);
+}
+
+#[test]
+fn two_cannot_roll_the_same_one() {
+    let mut world = three();
+    world.roll("web");
+    let second = world.id("web:2");
+    assert_eq!(world.supervisor.roll(&[second], world.now), Err(second));
+}
+
+#[test]
+fn what_a_reload_removes_is_passed_over() {
+    let mut world = three();
+    world.roll("web");
+    world.reload(vec![ready(program("web", 2), 5)]);
+    world.says("web:0", Event::Ready);
+    world.says("web:1", Event::Ready);
+    assert_eq!(world.results(), ["web:0 Replaced", "web:1 Replaced"]);
+    // The current one goes, too.
+    world.roll("web");
+    world.reload(vec![]);
+    world.wait(20);
+    assert!(world.supervisor.rolls.is_empty());
+}
+
+#[test]
+fn a_shutdown_ends_it() {
+    let mut world = three();
+    world.roll("web");
+    world.supervisor.shut_down(Duration::from_secs(60), world.now);
+    world.settle();
+    assert_eq!(world.results(), ["web:0 Failed(Starting)", "web:1 Untouched", "web:2 Untouched"]);
+    assert_eq!(world.live.len(), 0);
+}

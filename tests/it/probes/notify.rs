@@ -1,0 +1,211 @@
+//! `ready: notify`: sd_notify(3), as programs and systemd-notify(1) speak it.
+
+use serde_json::json;
+
+use super::SAY;
+use crate::bench::{Bench, lives};
+
+/// A folder with a program in Python that can notify.
+fn python(program: &str, keys: &str) -> Bench {
+    let mut bench = Bench::new("");
+    bench.write("say.py", SAY);
+    bench.write("a.py", &format!("from say import *\n{program}"));
+    bench.configure(
+        &format!("a: {{cmd: python3 a.py, stdout: '{{out}}', {keys}}}")
+            .replace("'{out}'", &format!("'{}', stderr: stdout", bench.path("out").display())),
+    );
+    bench.start();
+    bench
+}
+
+#[test]
+fn it_is_ready_when_it_says_so_and_its_status_is_shown() {
+    let bench = python(
+        "say('STATUS=loading\\x1b[31m')\n\
+         while not os.path.exists('go'): time.sleep(0.02)\n\
+         say('READY=1\\nSTATUS=serving\\nMAINPID=1\\nSTOPPING=0\\nnonsense')\n\
+         barrier()\n\
+         open('through', 'w').write('1')\n\
+         time.sleep(1000)",
+        "ready: notify",
+    );
+    let loading = "loading\u{fffd}[31m; RUNNING once it says READY=1";
+    bench.until("its status is shown", |bench| bench.row("a")["description"] == loading);
+    assert_eq!(bench.state("a"), "STARTING");
+    bench.write("go", "");
+    bench.until_state("a", "RUNNING");
+    bench.until("its status is shown", |bench| bench.row("a")["description"] == "serving");
+    bench.until("the barrier is through", |bench| bench.read("through") == "1");
+}
+
+#[test]
+fn descriptors_that_are_passed_are_closed_at_once_and_do_not_add_up() {
+    let bench = python(
+        "say('READY=1')\n\
+         fds = [os.open('/dev/null', os.O_RDONLY) for _ in range(100)]\n\
+         for _ in range(200):\n\
+         \x20   say('FDSTORE=1', fds)\n\
+         barrier()\n\
+         open('through', 'w').write('1')\n\
+         time.sleep(1000)",
+        "ready: notify",
+    );
+    bench.until("the barrier is through", |bench| bench.read("through") == "1");
+    let open = std::fs::read_dir(format!("/proc/{}/fd", bench.pid())).unwrap().count();
+    assert!(open < 60, "{open} descriptors");
+}
+
+#[test]
+fn systemd_notify_is_heard_and_does_not_hang() {
+    if !std::path::Path::new("/usr/bin/systemd-notify").exists() {
+        return;
+    }
+    let bench = Bench::up(
+        "a: {cmd: [sh, -c, 'systemd-notify --ready --status=up; echo $? > through; sleep 1000'], \
+             ready: notify}",
+    );
+    bench.until_state("a", "RUNNING");
+    bench.until("it is through", |bench| bench.read("through") == "0\n");
+    bench.until("its status is shown", |bench| bench.row("a")["description"] == "up");
+}
+
+#[test]
+fn one_that_says_nothing_is_not_ready() {
+    let bench = python(
+        "say('STATUS=still at it\\nREADY=0\\n READY=1\\nREADY=1 ')\ntime.sleep(1000)",
+        "ready: {notify: yes, timeout: 1.5}, startretries: 0",
+    );
+    bench.until_state("a", "FATAL");
+    let why = bench.row("a")["description"].as_str().unwrap().to_owned();
+    assert!(why.starts_with("not ready within 1.5s: still at it, "), "{why}");
+}
+
+#[test]
+fn only_the_process_and_what_descends_from_it_is_heard() {
+    let bench = python(
+        "open('name', 'w').write(os.environ['NOTIFY_SOCKET'])\ntime.sleep(1000)",
+        "ready: notify",
+    );
+    bench.until("its socket is known", |bench| bench.read("name").starts_with('@'));
+    let mut stranger = std::process::Command::new("python3");
+    stranger.current_dir(bench.path("")).env("NOTIFY_SOCKET", bench.read("name"));
+    // It stays until it was looked at.
+    let said = stranger.args(["-c", "from say import *\nsay('READY=1')\nbarrier()"]).status();
+    assert!(said.unwrap().success());
+    bench.until("it is told", |bench| bench.log().contains("is no part of it"));
+    assert_eq!(bench.state("a"), "STARTING");
+}
+
+#[test]
+fn what_one_life_left_behind_cannot_speak_for_the_next() {
+    // A child in a session of its own outlives its program, and says READY for ever.
+    let bench = python(
+        "if os.path.exists('second'):\n\
+         \x20   time.sleep(1000)\n\
+         open('second', 'w')\n\
+         if os.fork() == 0:\n\
+         \x20   os.setsid()\n\
+         \x20   while not os.path.exists('go'): time.sleep(0.02)\n\
+         \x20   for n in range(3): say('READY=1')\n\
+         \x20   barrier()\n\
+         \x20   open('said', 'w').write('1')\n\
+         \x20   time.sleep(1000)\n\
+         say('READY=1')\n\
+         time.sleep(1000)",
+        "ready: notify, backoff: 0.05",
+    );
+    bench.until_state("a", "RUNNING");
+    let first = bench.pid_of("a");
+    crate::bench::signal(first, libc::SIGKILL);
+    bench.until("it is up again", |bench| bench.has_new_pid("a", first));
+    bench.write("go", "");
+    bench.until("the old one has spoken", |bench| bench.read("said") == "1");
+    assert_eq!(bench.state("a"), "STARTING");
+}
+
+#[test]
+fn notify_variables_reach_only_who_is_to_notify() {
+    let mut bench = Bench::new("");
+    let show = "echo $${NOTIFY_SOCKET-none} $${WATCHDOG_USEC-none} $${WATCHDOG_PID-none} $$";
+    bench.configure(&format!(
+        "plain: {{cmd: [sh, -c, '{show} > plain; exec sleep 1000']}}\n\
+         own: {{cmd: [sh, -c, '{show} > own; exec sleep 1000'], env: {{NOTIFY_SOCKET: mine}}}}\n\
+         told: {{cmd: [sh, -c, '{show} > told; exec sleep 1000'], ready: notify}}\n\
+         dog: {{cmd: [sh, -c, '{show} > dog; exec sleep 1000'], \
+                ready: {{notify: yes, watchdog: 2.5}}}}"
+    ));
+    let mut command = bench.daemon_command();
+    command.env("NOTIFY_SOCKET", "/run/systemd/notify").env("WATCHDOG_USEC", "1");
+    command.env("WATCHDOG_PID", "1");
+    bench.start_as(command);
+    let words = |name: &str| {
+        bench.until(name, |bench| bench.read(name).ends_with('\n'));
+        bench.read(name).split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(words("plain")[..3], ["none", "none", "none"]);
+    assert_eq!(words("own")[..3], ["mine", "none", "none"]);
+    let told = words("told");
+    assert!(told[0].starts_with("@taskmaster/"), "{told:?}");
+    assert_eq!(told[1..3], ["none", "none"]);
+    let dog = words("dog");
+    assert!(dog[0].starts_with('@') && dog[0] != told[0], "{dog:?}");
+    assert_eq!((&*dog[1], &dog[2]), ("2500000", &dog[3]));
+}
+
+#[test]
+fn a_watchdog_that_is_not_fed_is_unhealthy_and_restarted() {
+    let bench = python(
+        "say('READY=1')\n\
+         while not os.path.exists('stop'):\n\
+         \x20   say('WATCHDOG=1')\n\
+         \x20   time.sleep(0.05)\n\
+         time.sleep(1000)",
+        "ready: {notify: yes, watchdog: 2}, backoff: 0",
+    );
+    bench.until_state("a", "RUNNING");
+    let first = bench.pid_of("a");
+    let mut events = bench.follower();
+    bench.write("stop", "");
+    let unhealthy = events.until_event("unhealthy", "a");
+    assert_eq!(unhealthy["message"], "unhealthy: no WATCHDOG=1 within 2s");
+    assert_eq!(unhealthy["pid"], first);
+    std::fs::remove_file(bench.path("stop")).unwrap();
+    events.until_event("running", "a");
+    assert!(!lives(first));
+    let row = bench.row("a");
+    assert_eq!(row["restarts"], 1);
+}
+
+#[test]
+fn a_program_may_trigger_its_watchdog_change_it_and_take_leave_of_it() {
+    let trigger = "say('READY=1')\ntime.sleep(0.2)\nsay('WATCHDOG=trigger')\ntime.sleep(1000)";
+    let shorter = "say('READY=1')\ntime.sleep(0.2)\nsay('WATCHDOG_USEC=300000')\ntime.sleep(1000)";
+    for (program, why) in [
+        (trigger, "unhealthy: WATCHDOG=trigger"),
+        (shorter, "unhealthy: no WATCHDOG=1 within 0.3s"),
+    ] {
+        let bench = python(program, "ready: {notify: yes, watchdog: 600}, autorestart: never");
+        bench.until_state("a", "EXITED");
+        let said = bench.row("a")["description"].as_str().unwrap().to_owned();
+        assert!(said.starts_with(why), "{said}");
+    }
+    let bench = python(
+        "say('READY=1\\nWATCHDOG_USEC=0')\nbarrier()\ntime.sleep(0.6)\n\
+         open('alive', 'w').write('1')\ntime.sleep(1000)",
+        "ready: {notify: yes, watchdog: 0.5}, autorestart: never",
+    );
+    bench.until("it has lived longer than that", |bench| bench.read("alive") == "1");
+    assert_eq!(bench.state("a"), "RUNNING");
+}
+
+#[test]
+fn a_flood_of_notices_holds_up_nobody_else() {
+    let bench =
+        python("say('READY=1')\nwhile True: say('STATUS=' + str(time.time()))", "ready: notify");
+    bench.until_state("a", "RUNNING");
+    let mut wire = bench.client();
+    for _ in 0..200 {
+        assert_eq!(wire.ask("version").last().unwrap()["end"]["exit"], json!(0));
+    }
+    assert_eq!(bench.ctl("stop a").status, 0);
+}
