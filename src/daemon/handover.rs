@@ -38,6 +38,9 @@ pub(super) struct Handover {
     pub(super) adopted: Vec<(RawFd, Pid, u64)>,
     /// Where children that were launched apart tell what became of them.
     pub(super) reports: Vec<(Pid, RawFd)>,
+    /// The pipes by which processes are to tell that they are ready.
+    #[serde(default)]
+    pub(super) lines: Vec<(String, u32, RawFd)>,
     pub(super) strays: Vec<Pid>,
     pub(super) streams: Vec<KeptStream>,
     pub(super) last_stream: u64,
@@ -158,6 +161,7 @@ mod tests {
             disabled: vec![("web".into(), 3)],
             adopted: vec![(9, 71, 4711)],
             reports: Vec::new(),
+            lines: vec![("web".into(), 1, 10)],
             strays: vec![99],
             streams: Vec::new(),
             last_stream: 12,

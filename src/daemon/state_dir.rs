@@ -149,7 +149,7 @@ fn lock(
     let file = files::open_private(&path).map_err(|e| unusable("opening", &path, e))?;
     take(file).map_err(|(error, _)| match error {
         LockError::Io(e) => unusable("locking", &path, e),
-        LockError::Held(Some(pid)) if !children::lives(pid) => NoStateDir::Held(format!(
+        LockError::Held(Some(pid)) if is_gone(pid) => NoStateDir::Held(format!(
             "{} is still locked by a program that the last daemon, pid {pid}, was launching when it \
              ended; try again",
             folder.display()
@@ -164,6 +164,12 @@ fn lock(
     })
 }
 
+/// Whether the daemon that left its pid in the lock lives no more. As PID 1 there is nobody to look
+/// for: who holds the lock is in another namespace, and called otherwise here.
+fn is_gone(pid: u32) -> bool {
+    !super::container::is_init() && !children::lives(pid)
+}
+
 /// Takes the lock. One that was killed while it launched a process shares it with that until
 /// exec: it is waited for.
 fn take_soon(mut file: File) -> Result<Lock, (LockError, File)> {
@@ -172,9 +178,7 @@ fn take_soon(mut file: File) -> Result<Lock, (LockError, File)> {
     let until = clock::now() + PATIENCE;
     loop {
         match take(file) {
-            Err((LockError::Held(Some(pid)), again))
-                if !children::lives(pid) && clock::now() < until =>
-            {
+            Err((LockError::Held(Some(pid)), again)) if is_gone(pid) && clock::now() < until => {
                 // Nothing to wait for but time.
                 let _ = poll::Poller::new().wait(Some(PAUSE));
                 file = again;

@@ -4,5 +4,6 @@ mod adopt;
 mod chaos;
 mod damage;
 mod disable;
+mod order;
 mod output;
 mod upgrade;
