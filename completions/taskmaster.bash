@@ -14,8 +14,8 @@ _taskmaster_names() {
 
 _taskmaster() {
     local applets="daemon shell up check"
-    local commands="status start stop restart signal reload check tail clear log events pid
-        version shutdown help quit"
+    local commands="status start stop restart enable disable signal reload check tail clear log events pid
+        version upgrade shutdown help quit"
     local signals="HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT
         CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"
     local words cur
@@ -122,7 +122,7 @@ _taskmaster() {
                 _taskmaster_reply "stdout stderr"
             fi
             ;;
-        status | start | stop | restart | clear | pid)
+        status | start | stop | restart | enable | disable | clear | pid)
             _taskmaster_reply "$(_taskmaster_names "${ask[@]}")"
             ;;
         *) _taskmaster_reply "$options" ;;

@@ -74,7 +74,7 @@ function __taskmaster_takes_processes
     contains -- "$words[-1]" --timeout -n; and return 1
     test "$words[1]" = signal; and test (count $words) -gt 1; and return 0
     test "$words[1]" = tail; and test (__taskmaster_plain) -eq 0; and return 0
-    contains -- "$words[1]" status start stop restart clear pid
+    contains -- "$words[1]" status start stop restart enable disable clear pid
 end
 
 # Behind `tail` the second word is the stream.
@@ -149,6 +149,8 @@ for name in taskmaster taskmasterctl
     $command -a start -d 'Start processes and wait until they run'
     $command -a stop -d 'Stop processes and wait until they are gone'
     $command -a restart -d 'Stop, then start'
+    $command -a enable -d 'Undo disable'
+    $command -a disable -d 'Stop for good'
     $command -a signal -d 'Send a signal'
     $command -a reload -d 'Apply what changed in the configuration'
     $command -a check -d 'Print what is wrong with the configuration'
@@ -158,6 +160,7 @@ for name in taskmaster taskmasterctl
     $command -a events -d 'Follow every change as it happens'
     $command -a pid -d 'Print process ids'
     $command -a version -d 'Print the daemon\'s version'
+    $command -a upgrade -d 'Go on as the version that is installed now'
     $command -a shutdown -d 'Stop every process, then the daemon'
     $command -a help -d 'Show what can be typed'
     $command -a quit -d 'Leave the shell'
@@ -177,6 +180,6 @@ for name in taskmaster taskmasterctl
     complete -c $name -n __taskmaster_takes_processes -a '(__taskmaster_names)'
     complete -c $name -n __taskmaster_takes_stream -a 'stdout stderr'
     complete -c $name -n '__taskmaster_using help' \
-        -a 'status start stop restart signal reload check tail clear log events pid version \
-            shutdown quit'
+        -a 'status start stop restart enable disable signal reload check tail clear log events pid version \
+            upgrade shutdown quit'
 end

@@ -135,6 +135,8 @@ pub enum Invocation {
     Logger,
     /// Send a message: as the logger, for the daemon and `check` to start.
     Mail,
+    /// Whether this version can go on from a daemon's state: run by that daemon.
+    ResumeCheck,
     /// Print this.
     Print(String),
 }
@@ -163,6 +165,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
         "-V" | "--version" => return Ok(Invocation::Print(version())),
         "logger" => return Ok(Invocation::Logger),
         "mail" => return Ok(Invocation::Mail),
+        "resume-check" => return Ok(Invocation::ResumeCheck),
         _ => {}
     }
     // `check` is both; the applet needs no daemon.

@@ -36,7 +36,8 @@ fn main() -> ExitCode {
         }
         Invocation::Logger => logger::run(),
         Invocation::Mail => mail::run(),
-        Invocation::Daemon { config, detach } => daemon::run(&daemon::Options {
+        Invocation::ResumeCheck => daemon::check_state(),
+        Invocation::Daemon { config, detach } => daemon::run(&mut daemon::Options {
             config,
             detach,
             mail: false,

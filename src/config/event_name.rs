@@ -22,6 +22,8 @@ pub enum EventName {
     Exited,
     /// A process was given up.
     Fatal,
+    /// A process of an earlier daemon that was killed was taken over.
+    Adopted,
     /// A process is not well.
     Unhealthy,
     /// Captured output is being lost, or recorded again.
@@ -30,6 +32,8 @@ pub enum EventName {
     Reloaded,
     /// The configuration could not be read: nothing changed.
     ReloadFailed,
+    /// The daemon goes on as another version of itself.
+    Upgraded,
     /// The daemon is up.
     DaemonStarted,
     /// The daemon stops everything and ends.
@@ -40,7 +44,7 @@ pub enum EventName {
 
 impl EventName {
     /// Every event.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Waiting,
         Self::Starting,
         Self::Running,
@@ -49,10 +53,12 @@ impl EventName {
         Self::Stopped,
         Self::Exited,
         Self::Fatal,
+        Self::Adopted,
         Self::Unhealthy,
         Self::LostBytes,
         Self::Reloaded,
         Self::ReloadFailed,
+        Self::Upgraded,
         Self::DaemonStarted,
         Self::DaemonStopping,
         Self::MailFailed,
@@ -69,10 +75,12 @@ impl EventName {
             Self::Stopped => "stopped",
             Self::Exited => "exited",
             Self::Fatal => "fatal",
+            Self::Adopted => "adopted",
             Self::Unhealthy => "unhealthy",
             Self::LostBytes => "lost_bytes",
             Self::Reloaded => "reloaded",
             Self::ReloadFailed => "reload_failed",
+            Self::Upgraded => "upgraded",
             Self::DaemonStarted => "daemon_started",
             Self::DaemonStopping => "daemon_stopping",
             Self::MailFailed => "mail_failed",
@@ -90,10 +98,12 @@ impl EventName {
             | Self::Stopped
             | Self::Exited
             | Self::Fatal
+            | Self::Adopted
             | Self::Unhealthy
             | Self::LostBytes => true,
             Self::Reloaded
             | Self::ReloadFailed
+            | Self::Upgraded
             | Self::DaemonStarted
             | Self::DaemonStopping
             | Self::MailFailed => false,

@@ -9,6 +9,7 @@ mod anchors;
 mod capture;
 mod daemon;
 mod diff;
+mod digest;
 mod env_file;
 mod event_name;
 mod excerpt;

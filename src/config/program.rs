@@ -97,6 +97,21 @@ pub(super) fn unset(name: Rc<str>, umask: Option<u32>) -> Program {
     }
 }
 
+impl Program {
+    /// One that is configured no more: all that counts of it is how its processes are stopped.
+    pub fn departed(
+        name: Rc<str>,
+        numprocs: u32,
+        (stopsignal, stopasgroup, stoptime): (Signal, bool, Duration),
+        daemon: &Daemon,
+    ) -> Self {
+        let mut program = unset(name, daemon.umask);
+        program.numprocs = numprocs;
+        program.policy = Policy { stopsignal, stopasgroup, stoptime, ..program.policy };
+        program
+    }
+}
+
 impl<'s> Reader<'s> {
     /// Reads the programs of all files.
     pub(super) fn programs(&mut self, files: &[Fields<'s>], outer: &Outer<'_, 's>) -> Programs {

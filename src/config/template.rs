@@ -41,6 +41,16 @@ impl Template {
         }
     }
 
+    /// The text with a mark for what is open, which no text holds.
+    pub(super) fn to_text(&self) -> String {
+        let piece = |piece: &Piece| match piece {
+            Piece::Text(text) => text.clone(),
+            Piece::Index => "\0i".to_owned(),
+            Piece::Name => "\0n".to_owned(),
+        };
+        self.pieces.iter().map(piece).collect()
+    }
+
     /// The text before anything that is open.
     pub(super) fn beginning(&self) -> &str {
         match self.pieces.first() {

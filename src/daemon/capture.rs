@@ -6,19 +6,17 @@
 //! started again, and gets all pipes anew.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::logger::{Order, Report, Stream};
-use crate::sys::channel::Channel;
+use super::logger::Logger;
+use crate::logger::{Order, Stream};
 use crate::sys::pipe::Pipe;
 use crate::sys::poll::Interest;
-use crate::sys::spawn::{Extras, Failure, Launcher, Mode, Recipe};
 
 /// A stream of a process: program, number, and which of the two.
 pub(super) type Key = (Rc<str>, u32, Which);
@@ -43,50 +41,40 @@ pub(super) struct Settings {
 /// All captured streams, and the logger.
 #[derive(Debug, Default)]
 pub(super) struct Captures {
-    pipes: BTreeMap<Key, Captured>,
-    keys: HashMap<u64, Key>,
-    last_id: u64,
-    logger: Option<Logger>,
+    pub(super) pipes: BTreeMap<Key, Captured>,
+    pub(super) keys: HashMap<u64, Key>,
+    pub(super) last_id: u64,
+    pub(super) logger: Option<Logger>,
     /// Those that are captured no more, the last few: should the logger end before it has
     /// emptied them, the next one does.
-    leaving: VecDeque<Captured>,
+    pub(super) leaving: VecDeque<Captured>,
     /// What it has not been told yet.
-    orders: VecDeque<Order>,
+    pub(super) orders: VecDeque<Order>,
     /// When one that ended too soon is started again.
-    not_before: Option<Instant>,
+    pub(super) not_before: Option<Instant>,
     /// When orders go on, if no descriptor was free to send with the next.
     held_until: Option<Instant>,
     /// No more output will come: a logger that ends now has done its work.
-    is_closing: bool,
+    pub(super) is_closing: bool,
 }
 
 /// One of them.
 #[derive(Debug)]
-struct Captured {
-    id: u64,
-    pipe: Pipe,
-    settings: Settings,
+pub(super) struct Captured {
+    pub(super) id: u64,
+    pub(super) pipe: Pipe,
+    pub(super) settings: Settings,
     /// Bytes that were lost since the daemon started.
-    lost: u64,
+    pub(super) lost: u64,
     /// Whether they are being lost right now.
-    is_losing: bool,
-}
-
-#[derive(Debug)]
-struct Logger {
-    pid: i32,
-    /// None: it has been told all, and ends when it has moved all.
-    channel: Option<Channel>,
+    pub(super) is_losing: bool,
 }
 
 /// How long after its end a logger is started again.
-const PAUSE: Duration = Duration::from_millis(200);
+pub(super) const PAUSE: Duration = Duration::from_millis(200);
 
 /// How many of those that are captured no more are kept.
 const LEAVING: usize = 16;
-
-/// The longest report, in bytes.
-const LONGEST: usize = 64 * 1024;
 
 impl Which {
     /// Its name.
@@ -95,6 +83,11 @@ impl Which {
             Self::Stdout => "stdout",
             Self::Stderr => "stderr",
         }
+    }
+
+    /// The one of this name.
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        [Self::Stdout, Self::Stderr].into_iter().find(|which| which.name() == name)
     }
 }
 
@@ -122,7 +115,7 @@ impl Captures {
         let pipe = Pipe::new()?;
         self.last_id += 1;
         let id = self.last_id;
-        self.orders.push_back(Order::Add(stream(id, &settings)));
+        self.orders.push_back(Order::Add(stream(id, &key, &settings)));
         self.keys.insert(id, key.clone());
         self.pipes.insert(key, Captured { id, pipe, settings, lost: 0, is_losing: false });
         Ok(())
@@ -132,9 +125,14 @@ impl Captures {
     pub(super) fn change(&mut self, key: &Key, settings: Settings) {
         let Some(captured) = self.pipes.get_mut(key) else { return };
         if captured.settings != settings {
-            self.orders.push_back(Order::Change(stream(captured.id, &settings)));
+            self.orders.push_back(Order::Change(stream(captured.id, key, &settings)));
             captured.settings = settings;
         }
+    }
+
+    /// All streams that are captured.
+    pub(super) fn all(&self) -> Vec<Key> {
+        self.pipes.keys().cloned().collect()
     }
 
     /// A stream is captured no more. What is in its pipe still goes to its file.
@@ -189,6 +187,12 @@ impl Captures {
         }
     }
 
+    /// The numbers of a process's pipes.
+    pub(super) fn pipes_of(&self, program: &Rc<str>, index: u32) -> (Option<u64>, Option<u64>) {
+        let of = |which| self.pipes.get(&(program.clone(), index, which))?.pipe.number();
+        (of(Which::Stdout), of(Which::Stderr))
+    }
+
     /// Bytes of a process's output that were lost.
     pub(super) fn lost(&self, program: &Rc<str>, index: u32) -> u64 {
         let of = |which| self.pipes.get(&(program.clone(), index, which)).map_or(0, |c| c.lost);
@@ -227,76 +231,13 @@ impl Captures {
         [start, self.held_until].into_iter().flatten().min()
     }
 
-    /// Starts the logger and has it told of all pipes.
-    ///
-    /// # Errors
-    /// Why not. It is tried again in a while.
-    pub(super) fn start_logger(
-        &mut self,
-        launcher: &mut Launcher,
-        null: BorrowedFd<'_>,
-        now: Instant,
-    ) -> Result<i32, Failure> {
-        self.not_before = Some(now + PAUSE);
-        let launching = |cause| Failure { step: crate::sys::spawn::Step::Launching, cause };
-        let (ours, theirs) = Channel::pair().map_err(launching)?;
-        let time_zone =
-            std::env::var("TZ").ok().and_then(|tz| CString::new(format!("TZ={tz}")).ok());
-        let recipe = Recipe {
-            argv: vec![c"taskmaster".to_owned(), c"logger".to_owned()],
-            envp: time_zone.into_iter().collect(),
-            // The file of this very process, whatever has become of its name.
-            files: vec![c"/proc/self/exe".to_owned()],
-            stdio: [theirs.as_fd().as_raw_fd(), null.as_raw_fd(), null.as_raw_fd()],
-            folder: Some(c"/".to_owned()),
-            umask: Some(0o022),
-            ids: None,
-            limits: Vec::new(),
-            nice: None,
-            oom_score_adj: None,
-            no_new_privs: true,
-            extras: Extras::default(),
-        };
-        let child = launcher.launch(&recipe, Mode::Together)?;
-        let all = self.pipes.values().chain(&self.leaving);
-        let adds: Vec<Order> = all.map(|c| Order::Add(stream(c.id, &c.settings))).collect();
-        let removes = self.leaving.iter().map(|c| Order::Remove { id: c.id });
-        let removes: Vec<Order> = removes.collect();
-        // Of what the last one was not told any more, only what concerns files is still to be done.
-        let clears = self.orders.drain(..).filter(|order| matches!(order, Order::Clear { .. }));
-        let clears: Vec<Order> = clears.collect();
-        self.orders = adds.into_iter().chain(removes).chain(clears).collect();
-        self.logger = Some(Logger { pid: child.pid, channel: Some(ours) });
-        Ok(child.pid)
-    }
-
-    /// Whether this is the logger's pid.
-    pub(super) fn is_logger(&self, pid: i32) -> bool {
-        self.logger.as_ref().is_some_and(|logger| logger.pid == pid)
-    }
-
-    /// The logger has ended.
-    pub(super) fn logger_ended(&mut self) {
-        self.logger = None;
-    }
-
-    /// No more output will come: the logger moves what there is, and ends. True: it has.
-    pub(super) fn is_closed(&mut self) -> bool {
-        self.is_closing = true;
-        let Some(logger) = &mut self.logger else { return true };
-        if self.orders.is_empty() {
-            logger.channel = None;
-        }
-        false
-    }
-
     /// Sends orders, as many as the channel takes.
     pub(super) fn flush(&mut self, now: Instant) {
         if self.held_until.is_some_and(|until| until > now) {
             return;
         }
         self.held_until = None;
-        let Some(channel) = self.logger.as_ref().and_then(|logger| logger.channel.as_ref()) else {
+        let Some(logger) = self.logger.as_mut().filter(|logger| !logger.has_its_last) else {
             return;
         };
         while let Some(order) = self.orders.front() {
@@ -327,9 +268,14 @@ impl Captures {
                 self.orders.pop_front();
                 continue;
             };
-            match channel.send(&message, reader.as_ref().map(AsFd::as_fd)) {
+            match logger.channel.send(&message, reader.as_ref().map(AsFd::as_fd)) {
                 Ok(()) => {
+                    // What comes after it is for the next one.
+                    logger.has_its_last = matches!(order, Order::Finish);
                     self.orders.pop_front();
+                    if logger.has_its_last {
+                        return;
+                    }
                 }
                 // It takes no more for now, or is gone: then its end is seen.
                 Err(_) => return,
@@ -337,28 +283,18 @@ impl Captures {
         }
     }
 
-    /// What the logger has to tell.
-    pub(super) fn reports(&mut self) -> Vec<Report> {
-        let Some(channel) = self.logger.as_ref().and_then(|logger| logger.channel.as_ref()) else {
-            return Vec::new();
-        };
-        let mut buffer = vec![0; LONGEST];
-        let mut reports = Vec::new();
-        while let Ok((length @ 1.., _)) = channel.recv(&mut buffer) {
-            reports.extend(Report::decode(buffer.get(..length).unwrap_or_default()));
-        }
-        reports
-    }
-
     /// The channel, and what to poll it for.
     pub(super) fn channel(&self) -> Option<(BorrowedFd<'_>, Interest)> {
-        let channel = self.logger.as_ref()?.channel.as_ref()?;
-        let sends = !self.orders.is_empty() && self.held_until.is_none();
+        let logger = self.logger.as_ref()?;
+        let channel = &logger.channel;
+        let has_some = !self.orders.is_empty() && !logger.has_its_last;
+        let sends = has_some && self.held_until.is_none();
         Some((channel.as_fd(), if sends { Interest::Both } else { Interest::Read }))
     }
 }
 
-fn stream(id: u64, settings: &Settings) -> Stream {
+pub(super) fn stream(id: u64, (program, index, which): &Key, settings: &Settings) -> Stream {
     let Settings { path, max_bytes, keep, timestamps, owner } = settings.clone();
-    Stream { id, path, max_bytes, keep, timestamps, owner }
+    let name = format!("{program} {index} {}", which.name());
+    Stream { id, name, path, max_bytes, keep, timestamps, owner }
 }

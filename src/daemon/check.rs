@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use super::recipe::Kitchen;
+use super::recipe::{Given, Kitchen};
 use super::{Options, source};
 use crate::config::{Config, Login, Password, Problems, Program, Server, Smtp};
 use crate::sys::process::is_terminal;
@@ -28,7 +28,7 @@ pub fn check(options: &Options) -> u8 {
             return 2;
         }
     };
-    if let Ok(mut kitchen) = Kitchen::new(Some(&config.daemon.state_dir), limits::open_files()) {
+    if let Ok(mut kitchen) = Kitchen::new(Some(&config.daemon.state_dir), Given::now()) {
         kitchen.look_up(&config);
         for warning in warnings(&config, &kitchen) {
             let _ = writeln!(stderr, "warning: {warning}");

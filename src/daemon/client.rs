@@ -3,11 +3,15 @@
 //! Nothing of it can hold up the loop: the socket does not block, a line has a limit, and while what
 //! was answered has not been read no further request is taken.
 
+pub(super) mod kept;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
 
 use super::tail::Tail;
 use super::watch::Watching;
@@ -73,6 +77,8 @@ pub(super) enum Task {
     Clear(Clearing),
     /// The daemon's end.
     Shutdown,
+    /// The next version of the daemon.
+    Upgrade,
 }
 
 /// Captured logs on their way to be empty.
@@ -97,7 +103,7 @@ pub(super) struct Waiting {
 }
 
 /// Where they are to get.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Goal {
     Start,
     Stop,
@@ -161,7 +167,8 @@ impl Client {
                 | Task::Wait(_)
                 | Task::Tail(_)
                 | Task::Clear(_)
-                | Task::Shutdown => self.interrupts(),
+                | Task::Shutdown
+                | Task::Upgrade => self.interrupts(),
             }
     }
 
@@ -345,7 +352,12 @@ impl Client {
             Task::Wait(waiting) => waiting.until,
             // Who does not read is not served.
             Task::Tail(tail) => (self.unread() < ENOUGH).then_some(tail.due),
-            Task::None | Task::Follow | Task::Watch(_) | Task::Clear(_) | Task::Shutdown => None,
+            Task::None
+            | Task::Follow
+            | Task::Watch(_)
+            | Task::Clear(_)
+            | Task::Shutdown
+            | Task::Upgrade => None,
         }
     }
 }

@@ -13,6 +13,7 @@ pub(super) mod exit {
     pub(crate) const USAGE: u8 = 2;
     pub(super) const NOT_RUNNING: u8 = 3;
     pub(super) const NO_SUCH_PROCESS: u8 = 4;
+    pub(crate) const OTHER_PROTOCOL: u8 = 6;
 }
 
 /// Everything that is answered at once.
@@ -53,7 +54,7 @@ impl Daemon {
         match std::mem::replace(&mut client.task, Task::None) {
             Task::None => {}
             Task::Follow | Task::Watch(_) | Task::Tail(_) => client.send(&Reply::DONE),
-            Task::Wait(_) | Task::Clear(_) | Task::Shutdown => {
+            Task::Wait(_) | Task::Clear(_) | Task::Shutdown | Task::Upgrade => {
                 client.send(&Reply::failed(exit::FAILED, "not waited for; what was asked goes on"));
             }
         }
@@ -69,11 +70,14 @@ impl Daemon {
             Request::Restart { selectors, rolling: false, wait } => {
                 self.ask(index, &selectors, Goal::Restart, wait);
             }
+            Request::Enable { selectors } => self.set_enabled(index, &selectors, true),
+            Request::Disable { selectors } => self.set_enabled(index, &selectors, false),
             Request::Events { .. } => {
                 if let Some(client) = self.clients.get_mut(index) {
                     client.task = Task::Follow;
                 }
             }
+            Request::Upgrade => self.ask_for_upgrade(index),
             Request::Shutdown => {
                 let count = self.supervisor.alive();
                 let plural = if count == 1 { "process" } else { "processes" };
@@ -214,6 +218,11 @@ impl Daemon {
             let error = "the daemon is shutting down: nothing is started any more";
             return self.reply(index, vec![Reply::failed(exit::FAILED, error)]);
         }
+        self.ask_for(index, ids, goal, wait);
+    }
+
+    /// The same of these.
+    pub(super) fn ask_for(&mut self, index: usize, ids: Vec<Id>, goal: Goal, wait: Wait) {
         let mut pending = std::collections::BTreeMap::new();
         let mut answer = Vec::new();
         let mut failed = false;
@@ -261,6 +270,12 @@ impl Daemon {
         let answer = match (goal, process.state) {
             (Goal::Start | Goal::Restart, _) if process.is_leaving() => {
                 Some((false, "removed from the configuration".to_owned()))
+            }
+            (Goal::Start | Goal::Restart, _) if process.is_disabled() => {
+                Some((false, "disabled; enable starts it".to_owned()))
+            }
+            (Goal::Stop, State::Stopped) if process.is_disabled() => {
+                Some((true, "disabled".to_owned()))
             }
             (Goal::Start, State::Running { .. }) => Some((true, "already running".to_owned())),
             (Goal::Stop, State::Stopped) => Some((true, "already stopped".to_owned())),

@@ -2,10 +2,11 @@
 //! comes of it goes back as an event.
 
 use super::capture::Which;
+use super::journal::Entry;
 use super::{Daemon, recipe, words};
 use crate::config::Level;
-use crate::supervisor::{Change, Effect, Event, Id};
-use crate::sys::{cause, signals};
+use crate::supervisor::{Change, Effect, Event, Id, Stage, State};
+use crate::sys::{cause, identity, signals};
 
 impl Daemon {
     /// Performs effects, first in first out, `most` at most.
@@ -36,10 +37,14 @@ impl Daemon {
             return;
         }
         let Some(process) = self.supervisor.get(id) else { return };
+        let State::Spawning { retries, .. } = process.state else { return };
         let user = self.user_of(&process.program, process.index);
         let voice = self.probes.prepare(id, process, user);
         let prepare = |voice| self.kitchen.prepare(process, &mut self.captures, voice);
-        let launched = voice.and_then(prepare).and_then(|prepared| {
+        let prepared = voice.and_then(prepare);
+        let mut up = self.launch_record(process, retries);
+        let launched = prepared.and_then(|mut prepared| {
+            prepared.recipe.record = self.journal.record(&up);
             // Where its output goes is told before it can print.
             self.captures.flush(self.now.at);
             let launched = self.launcher.launch(&prepared.recipe, prepared.mode);
@@ -49,6 +54,12 @@ impl Daemon {
         self.read_clock();
         match launched {
             Ok(child) => {
+                self.number_was_given_away(child.pid);
+                up.pid = child.pid;
+                if let Some(start) = identity::start_time(child.pid) {
+                    up.start = start;
+                    self.journal.remember(up);
+                }
                 if let Some(report) = child.report {
                     self.reports.insert(child.pid, report);
                 }
@@ -65,10 +76,25 @@ impl Daemon {
         if live.is_none_or(|(live, _)| live != pid) {
             return;
         }
-        if let Err(error) = signals::send(pid, signal, group) {
+        let sent = match self.adopted.get(pid) {
+            Some(process) => process.send(signal, group),
+            None => signals::send(pid, signal, group),
+        };
+        self.note_stop(id);
+        if let Err(error) = sent {
             let name = self.supervisor.get(id).map(|process| process.name()).unwrap_or_default();
             let message = format!("sending {}: {}", words::signal_name(signal), cause(&error));
             self.log(Level::Error, &message, &[("name", &name)]);
+        }
+    }
+
+    /// Should the next daemon find it on its way out, it need not ask once more.
+    fn note_stop(&mut self, id: Id) {
+        let Some(process) = self.supervisor.get(id) else { return };
+        if let State::Stopping { pid, stage: Stage::Asked(_), .. } = process.state {
+            let (program, index) = (process.program.name.to_string(), process.index);
+            self.journal.was_asked(pid);
+            self.note(&[Entry::Asked { program, index, pid }]);
         }
     }
 

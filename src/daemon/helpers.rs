@@ -122,6 +122,7 @@ impl Helpers {
             oom_score_adj: None,
             no_new_privs: false,
             extras: Extras::default(),
+            record: None,
         };
         let child = launcher.launch(&recipe, order.mode)?;
         let helper = Helper {
@@ -179,6 +180,13 @@ impl Helpers {
                 helper.kill_at = now + KILL_AGAIN;
                 let _ = signals::send(*pid, signals::KILL, true);
             }
+        }
+    }
+
+    /// Kills them all.
+    pub(super) fn kill(&mut self) {
+        for pid in self.running.keys() {
+            let _ = signals::send(*pid, signals::KILL, true);
         }
     }
 

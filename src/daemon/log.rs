@@ -75,6 +75,13 @@ impl EventLog {
         Ok(Self { settings: settings.clone(), sink, echo, lost: 0 })
     }
 
+    /// The same, after an upgrade: one that cannot be opened now is tried again with each line.
+    pub(super) fn resume(settings: &Log, echo: Option<Level>) -> Self {
+        let sink = Sink::open(&settings.target).unwrap_or(Sink::Nowhere);
+        let echo = echo.filter(|_| settings.target != LogTarget::Stderr);
+        Self { settings: settings.clone(), sink, echo, lost: 0 }
+    }
+
     /// Opens the file of this name again, as after somebody has moved it away.
     ///
     /// # Errors

@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use super::capture::{Key, Which};
 use super::client::Task;
+use super::logger::Ground;
 use super::{Daemon, recipe, words};
 use crate::config::Level;
 use crate::logger::Report;
 use crate::protocol::EventName;
-use crate::supervisor::Exit;
+use crate::supervisor::{Exit, Pid};
+
+/// The logger's door, in the state folder.
+pub(super) const DOOR: &str = "logger";
 
 /// How long the end of the daemon waits for the logger to move what there is.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -18,9 +22,13 @@ impl Daemon {
     /// Has a logger where one is needed, and tells it what it does not know yet.
     pub(super) fn tend_logger(&mut self) {
         if self.captures.wants_logger(self.now.at) {
-            let null = self.kitchen.null();
-            if let Err(failure) = self.captures.start_logger(&mut self.launcher, null, self.now.at)
-            {
+            let ground = Ground {
+                launcher: &mut self.launcher,
+                null: self.kitchen.null(),
+                door: self.state_dir.folder().join(DOOR),
+                record: self.journal.logger_record(),
+            };
+            if let Err(failure) = self.captures.start_logger(ground, self.now.at) {
                 let message = format!("starting the logger: {}", recipe::cause_of(&failure));
                 self.log(Level::Error, &message, &[]);
             }
@@ -31,6 +39,36 @@ impl Daemon {
             self.captures.clear_again(owed.flatten());
         }
         self.captures.flush(self.now.at);
+    }
+
+    /// Takes the pipes back after a crash: from the logger if it lives, else from the programs.
+    pub(super) fn find_captures(&mut self, logger: Option<(Pid, u64)>) {
+        let door = self.state_dir.folder().join(DOOR);
+        if let Err(why) = self.captures.find_logger(&door, logger) {
+            self.warn(&format!("the logger of the last daemon does not answer ({why}): ended"));
+        }
+        let ids: Vec<_> = self.supervisor.ids().collect();
+        let mut known = std::collections::BTreeSet::new();
+        for process in ids.into_iter().filter_map(|id| self.supervisor.get(id)) {
+            let up = self.journal.up_of(process);
+            for which in [Which::Stdout, Which::Stderr] {
+                let key = (process.program.name.clone(), process.index, which);
+                known.insert(key.clone());
+                let Some(settings) = self.kitchen.capture(process, which) else { continue };
+                let pipe = up.and_then(|up| match which {
+                    Which::Stdout => up.pipes.0,
+                    Which::Stderr => up.pipes.1,
+                });
+                if let Some((up, number)) = up.zip(pipe) {
+                    self.captures.have_back(key.clone(), settings.clone(), up.pid, number);
+                }
+                self.captures.change(&key, settings);
+            }
+        }
+        // Of processes that are no more.
+        for key in self.captures.all().iter().filter(|key| !known.contains(*key)) {
+            self.captures.close(key);
+        }
     }
 
     /// Between two captured outputs the logger changes over, and nothing is restarted.
@@ -51,7 +89,8 @@ impl Daemon {
 
     /// What the logger has to tell.
     pub(super) fn hear_logger(&mut self) {
-        for report in self.captures.reports() {
+        let (reports, has_ended) = self.captures.reports();
+        for report in reports {
             match report {
                 Report::Lost { id, bytes, cause } => {
                     if let Some((key, true)) = self.captures.count_lost(id, bytes) {
@@ -66,7 +105,12 @@ impl Daemon {
                     }
                 }
                 Report::Cleared { id, error } => self.cleared(id, error),
+                // One that was found has told before.
+                Report::Holds(_) | Report::HoldsNoMore => {}
             }
+        }
+        if has_ended {
+            self.logger_is_gone(Exit::Unknown);
         }
     }
 
@@ -87,8 +131,13 @@ impl Daemon {
     pub(super) fn logger_ended(&mut self, exit: Exit) {
         // Its last words may be waiting in the channel.
         self.hear_logger();
+        self.logger_is_gone(exit);
+    }
+
+    fn logger_is_gone(&mut self, exit: Exit) {
+        let was_told_to = self.captures.is_finishing();
         self.captures.logger_ended();
-        if !self.supervisor.is_shutting_down() {
+        if !was_told_to {
             let message = format!("the logger ended: {}; it is started again", words::ended(exit));
             self.warn(&message);
         }

@@ -5,16 +5,22 @@
 //! [`commands`].
 
 mod accept;
+mod adopt;
+mod adopted;
 mod backlog;
 mod capture;
 mod check;
 mod client;
 mod commands;
 mod container;
+mod disabled;
 mod effects;
+mod handover;
 mod helpers;
+mod journal;
 mod launch_words;
 mod log;
+mod logger;
 mod logging;
 mod order;
 mod output;
@@ -22,6 +28,7 @@ mod probes;
 mod recipe;
 mod reload;
 mod report;
+mod resume;
 pub mod source;
 mod start;
 mod state_dir;
@@ -30,6 +37,7 @@ mod strays;
 mod tail;
 mod try_mail;
 mod turn;
+mod upgrade;
 mod wait;
 mod watch;
 mod when;
@@ -40,11 +48,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 pub use check::check;
-use client::Client;
+use client::{Client, Goal};
 use log::{EventLog, Line};
 use recipe::Kitchen;
 use state_dir::StateDir;
 use strays::Strays;
+pub use upgrade::check_state;
 
 use crate::config::{self, Config, Level, Surroundings};
 use crate::protocol::hello::Secret;
@@ -72,6 +81,8 @@ pub struct Options {
 /// The daemon at work.
 struct Daemon {
     surroundings: Surroundings,
+    /// What the configuration was read from.
+    texts: source::Texts,
     config: Config,
     supervisor: Supervisor,
     kitchen: Kitchen,
@@ -84,12 +95,19 @@ struct Daemon {
     probes: probes::Probes,
     strays: Strays,
     reporting: report::Reporting,
+    /// Those that an earlier daemon launched.
+    adopted: adopted::Adopted,
+    journal: journal::Journal,
     clients: Vec<Client>,
     /// None: the control port is closed.
     listener: Option<TcpListener>,
     secret: Secret,
     /// The configuration file, absolute: clients are told.
     file: PathBuf,
+    /// The file that an upgrade executes, absolute.
+    own_file: PathBuf,
+    /// One that is under way.
+    upgrade: Option<upgrade::Upgrade>,
     log: EventLog,
     state_dir: StateDir,
     signals: Signals,
@@ -117,7 +135,14 @@ fn cannot(message: impl Into<String>) -> Refusal {
 }
 
 /// Supervises until it is told to stop. The exit status.
-pub fn run(options: &Options) -> u8 {
+pub fn run(options: &mut Options) -> u8 {
+    if let Some(state) = upgrade::handed_over(options) {
+        let resumed = state.map_err(cannot).and_then(|state| Daemon::resume(options, state));
+        return match resumed {
+            Ok(daemon) => daemon.supervise(None),
+            Err(refusal) => complain(&refusal),
+        };
+    }
     files::close_inherited();
     if let Err(error) = files::fill_stdio() {
         return complain(&cannot(format!("opening /dev/null: {}", cause(&error))));
@@ -159,6 +184,7 @@ impl Daemon {
         }
         while self.supervisor.has_effects() {
             self.read_clock();
+            self.write_journal();
             self.perform(turn::EFFECTS_A_TURN);
             self.tend_logger();
         }
@@ -175,6 +201,8 @@ impl Daemon {
     fn end(mut self) {
         self.state_dir.remove_address();
         self.log(Level::Info, "daemon stopped", &[]);
+        self.journal.remove();
+        self.state_dir.remove_door();
         let Self { mut clients, state_dir, .. } = self;
         // Who waits for the shutdown may start the next daemon at once: the lock goes first.
         drop(state_dir);

@@ -196,7 +196,7 @@ fn status_of(process: &Process) -> u8 {
     let status = match process.last_end {
         Some((Exit::Code(code), _)) => code,
         Some((Exit::Signal(signal), _)) => 128 + signal,
-        None => 1,
+        Some((Exit::Unknown, _)) | None => 1,
     };
     u8::try_from(status).unwrap_or(1).max(1)
 }

@@ -9,6 +9,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::capture::{Captures, Settings, Which};
 pub(super) use super::launch_words::{cause_of, explain};
 use super::probes::Voice;
@@ -33,12 +35,23 @@ pub(super) struct Kitchen {
     null: File,
     /// Where captured output goes by itself; none: nothing can be kept, and it is inherited.
     log_folder: Option<PathBuf>,
-    /// The limits of open files, soft and hard, that the daemon was started with.
-    open_files: (u64, u64),
-    /// The limit of core dumps, likewise.
-    core: (u64, u64),
+    limits: Given,
     /// Users and groups, looked up when the configuration is read.
     ids: HashMap<Who, Result<Option<Ids>, String>>,
+}
+
+/// The limits that the daemon was started with, of those it may change: each soft and hard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Given {
+    open_files: (u64, u64),
+    core: (u64, u64),
+}
+
+impl Given {
+    /// As they are now.
+    pub(super) fn now() -> Self {
+        Self { open_files: limits::open_files(), core: limits::core() }
+    }
 }
 
 /// A recipe with the files it names, which must stay open until it is launched.
@@ -53,13 +66,12 @@ impl Kitchen {
     ///
     /// # Errors
     /// Those of opening /dev/null.
-    pub(super) fn new(state_dir: Option<&Path>, open_files: (u64, u64)) -> std::io::Result<Self> {
+    pub(super) fn new(state_dir: Option<&Path>, limits: Given) -> std::io::Result<Self> {
         Ok(Self {
             inherited: std::env::vars_os().filter(|(name, _)| !is_ours(name)).collect(),
             null: File::options().read(true).write(true).open("/dev/null")?,
             log_folder: state_dir.map(|folder| folder.join("log")),
-            open_files,
-            core: limits::core(),
+            limits,
             ids: HashMap::new(),
         })
     }
@@ -184,6 +196,7 @@ impl Kitchen {
             nice: launch.nice,
             oom_score_adj: launch.oom_score_adj.and_then(|n| CString::new(n.to_string()).ok()),
             no_new_privs: launch.no_new_privs,
+            record: None,
             extras: Extras::default(),
         };
         Ok((recipe, mode))
@@ -192,7 +205,7 @@ impl Kitchen {
     /// The daemon raises its own limit of open files, and may lower that of core dumps; what it
     /// starts has those it was given.
     pub(super) fn inherited_limits(&self) -> impl Iterator<Item = (u32, u64, u64)> + use<> {
-        let limits = [("nofile", self.open_files), ("core", self.core)];
+        let limits = [("nofile", self.limits.open_files), ("core", self.limits.core)];
         let row = |(name, (soft, hard))| Some((limits::number(name)?, soft, hard));
         limits.into_iter().filter_map(row)
     }
@@ -205,6 +218,11 @@ impl Kitchen {
     /// The PATH in it.
     pub(super) fn path(&self) -> Option<String> {
         self.inherited.get(OsStr::new("PATH")).map(|path| path.to_string_lossy().into_owned())
+    }
+
+    /// The limits that the daemon was started with, and that it may have changed since.
+    pub(super) fn given(&self) -> Given {
+        self.limits
     }
 
     /// Descriptor 0 of whom it does not concern.

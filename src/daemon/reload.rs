@@ -1,5 +1,6 @@
 //! The configuration, read again: all of it is applied, or nothing.
 
+use super::source::Texts;
 use super::{Daemon, check, source};
 use crate::config::{Changes, Config, Level, LogTarget, Problem, Problems, diff};
 use crate::protocol::{EventName, PlanRow, ProblemRow, Reply};
@@ -12,8 +13,8 @@ impl Daemon {
         if self.supervisor.is_shutting_down() {
             return vec![Reply::failed(1, "the daemon is shutting down: nothing is reloaded")];
         }
-        let config = match self.read_again() {
-            Ok(config) => config,
+        let (config, texts) = match self.read_again() {
+            Ok(read) => read,
             Err(problems) if dry_run => return refusal(&problems),
             Err(problems) => {
                 self.reload_failed(&problems);
@@ -40,6 +41,7 @@ impl Daemon {
         if dry_run {
             self.kitchen.look_up(&self.config);
         } else {
+            self.texts = texts;
             self.apply(config, plan, &changes);
         }
         answer.push(Reply::DONE);
@@ -48,8 +50,8 @@ impl Daemon {
 
     /// `check`: the problems of the file that the daemon runs on.
     pub(super) fn check_file(&mut self) -> Vec<Reply> {
-        let config = match self.read_again() {
-            Ok(config) => config,
+        let (config, _) = match self.read_again() {
+            Ok(read) => read,
             Err(problems) => return problem_rows(&problems, "the configuration has problems"),
         };
         let warnings = self.warnings(&config);
@@ -62,8 +64,8 @@ impl Daemon {
     }
 
     /// Reads the file, and looks up the users that it names.
-    fn read_again(&mut self) -> Result<Config, Problems> {
-        let mut config = source::load(&self.config.file, &self.surroundings)?;
+    fn read_again(&mut self) -> Result<(Config, Texts), Problems> {
+        let (mut config, texts) = source::load_and_keep(&self.config.file, &self.surroundings)?;
         let (old, new) = (&self.config.daemon, &mut config.daemon);
         // The state folder moves at the next start, and with it the log that lies there by default.
         if new.log.target == LogTarget::in_state_dir(&new.state_dir) {
@@ -73,7 +75,7 @@ impl Daemon {
             }
         }
         self.kitchen.look_up(&config);
-        Ok(config)
+        Ok((config, texts))
     }
 
     fn reload_failed(&mut self, problems: &Problems) {
@@ -110,6 +112,7 @@ impl Daemon {
         if changes.reports.contains(&"mail") {
             self.change_mail();
         }
+        self.rewrite_journal();
         let message = format!("{} applied", self.config.file.display());
         let event = self.daemon_event(EventName::Reloaded, message);
         self.publish(&event);

@@ -11,7 +11,7 @@ use super::capture::Which;
 use super::helpers::{Ended, Helpers, Kind, Order};
 use super::{Daemon, recipe};
 use crate::config::{Level, Login, Mail, MailOn, Occasions, Password, Server, Smtp};
-use crate::mail::{Errand, News, Outbox, Output, Place, UNREACHED, compose};
+use crate::mail::{Errand, News, Outbox, Output, Place, UNREACHED, Untold, compose};
 use crate::protocol::{EventName, EventRow, ExitRow};
 use crate::supervisor::Exit;
 use crate::sys::{exec, limits, process};
@@ -63,6 +63,37 @@ impl Reporting {
 }
 
 impl Daemon {
+    /// What no message has told yet, for the next version of the daemon.
+    pub(super) fn untold(&self) -> Untold {
+        let outbox = self.reporting.outbox.as_ref();
+        outbox.map(|outbox| outbox.untold(self.now.at)).unwrap_or_default()
+    }
+
+    /// The same from the version before.
+    pub(super) fn take_up_untold(&mut self, untold: Untold) {
+        if let Some(outbox) = &mut self.reporting.outbox {
+            outbox.take_up(untold, self.now.at);
+        }
+    }
+
+    /// Whether no message and no hook is under way. After `until` those that are get killed: who
+    /// then waits for them hears of their end like that of any other.
+    pub(super) fn reports_rest(&mut self, until: Instant) -> bool {
+        if self.reporting.helpers.count() == 0 && self.reporting.backlog.is_empty() {
+            return true;
+        }
+        if until <= self.now.at {
+            self.reporting.helpers.kill();
+            let left = self.reporting.backlog.abandon();
+            if left > 0 {
+                let left = left.to_string();
+                let message = "hooks were not run, as the daemon goes on as a new version";
+                self.log(Level::Error, message, &[("runs", &left)]);
+            }
+        }
+        false
+    }
+
     /// An event has been published.
     pub(super) fn report(&mut self, event: &EventRow) {
         let now = self.now.at;
@@ -258,7 +289,7 @@ impl Daemon {
                 self.log(level, "mail sent", &[("reason", &ended.said)]);
             }
             Exit::Code(_) if ended.timed_out.is_none() => self.mail_failed(&ended.said),
-            Exit::Code(_) | Exit::Signal(_) => {
+            Exit::Code(_) | Exit::Signal(_) | Exit::Unknown => {
                 // Of one that was killed the last line is the step that it was at.
                 let step = ended.said.trim_end_matches(':');
                 self.mail_failed(&format!("{step}: {}", ended.how()));

@@ -1,6 +1,10 @@
 //! The configuration's files, as the system has them.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use crate::config::{self, Config, Files, Problems, Surroundings};
 use crate::sys::{cause, files, users};
@@ -29,6 +33,63 @@ impl Files for Disk {
         let user: Vec<u32> = daemon_user.and_then(users::uid_of).into_iter().collect();
         files::distrust(path, &user).map_or(Ok(()), Err)
     }
+}
+
+/// The texts that a configuration was read from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Texts {
+    files: BTreeMap<PathBuf, String>,
+    folders: BTreeMap<PathBuf, Vec<String>>,
+}
+
+/// From texts that were read before, and were trusted then.
+impl Files for Texts {
+    fn read(&self, path: &Path) -> Result<String, String> {
+        self.files.get(path).cloned().ok_or_else(|| "it was not handed over".to_owned())
+    }
+
+    fn list(&self, folder: &Path) -> Result<Vec<String>, String> {
+        self.folders.get(folder).cloned().ok_or_else(|| "it was not handed over".to_owned())
+    }
+
+    fn vet(&self, _: &Path, _: Option<&str>) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// Reads from the disk, and keeps what it reads.
+#[derive(Debug, Default)]
+struct Recorder(RefCell<Texts>);
+
+impl Files for Recorder {
+    fn read(&self, path: &Path) -> Result<String, String> {
+        let text = Disk.read(path)?;
+        self.0.borrow_mut().files.insert(path.to_owned(), text.clone());
+        Ok(text)
+    }
+
+    fn list(&self, folder: &Path) -> Result<Vec<String>, String> {
+        let names = Disk.list(folder)?;
+        self.0.borrow_mut().folders.insert(folder.to_owned(), names.clone());
+        Ok(names)
+    }
+
+    fn vet(&self, path: &Path, daemon_user: Option<&str>) -> Result<(), String> {
+        Disk.vet(path, daemon_user)
+    }
+}
+
+/// As [`load`], with the texts that it was read from.
+///
+/// # Errors
+/// Every problem in it.
+pub fn load_and_keep(
+    path: &Path,
+    surroundings: &Surroundings,
+) -> Result<(Config, Texts), Problems> {
+    let recorder = Recorder::default();
+    let config = config::load(path, surroundings, &recorder)?;
+    Ok((config, recorder.0.into_inner()))
 }
 
 /// The configuration file: the one that is named, else the first that exists.

@@ -5,31 +5,49 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::accept::Places;
+use super::adopted::Adopted;
 use super::capture::Captures;
 use super::container::{self, Control, Found};
+use super::journal::Journal;
 use super::log::EventLog;
 use super::probes::Probes;
-use super::recipe::Kitchen;
+use super::recipe::{Given, Kitchen};
 use super::state_dir::{self, NoStateDir, StateDir};
 use super::strays::Strays;
 use super::{Daemon, Options, Refusal, cannot, check, source};
-use crate::config::{Config, Level, diff};
+use crate::config::{Config, Level, Surroundings, diff};
 use crate::protocol::EventName;
-use crate::protocol::hello::hex;
+use crate::protocol::hello::{Secret, hex};
 use crate::supervisor::{Moment, Supervisor};
 use crate::sys::signals::Signals;
 use crate::sys::spawn::Launcher;
 use crate::sys::timer::Timer;
-use crate::sys::{cause, clock, limits, poll, process, random, users};
+use crate::sys::{cause, clock, handover, limits, poll, process, random, users};
 
 /// Open files that the daemon cannot do with less of: its own, and those of one client and of one
 /// launch.
 const LEAST_FILES: u64 = 16;
 
+/// What a daemon is made of, whether it was started or goes on from an earlier version.
+pub(super) struct Parts {
+    pub(super) surroundings: Surroundings,
+    pub(super) texts: source::Texts,
+    pub(super) limits: Given,
+    /// The file mode creation mask that it was started with.
+    pub(super) umask: u32,
+    /// None: the control port is closed.
+    pub(super) listener: Option<TcpListener>,
+    pub(super) state_dir: StateDir,
+    pub(super) secret: Secret,
+    pub(super) log: EventLog,
+    /// Random.
+    pub(super) seed: [u8; 32],
+}
+
 impl Daemon {
     /// Everything up to the first turn: nothing has been launched yet.
     pub(super) fn start(options: &Options) -> Result<Self, Refusal> {
-        let open_files = limits::open_files();
+        let given = Given::now();
         limits::raise_open_files();
         let (most, _) = limits::open_files();
         if most < LEAST_FILES {
@@ -39,7 +57,7 @@ impl Daemon {
             )));
         }
         let surroundings = options.surroundings.clone();
-        let mut config = load(options)?;
+        let (mut config, texts) = load(options)?;
         let umask = process::umask();
         process::set_umask(config.daemon.umask.unwrap_or(umask));
         let ids = match &config.daemon.user {
@@ -81,11 +99,56 @@ impl Daemon {
         if !container::is_init() {
             told.as_ref().map_err(cannot)?;
         }
+        let parts = Parts {
+            surroundings,
+            texts,
+            limits: given,
+            umask,
+            listener,
+            state_dir,
+            secret,
+            log,
+            seed,
+        };
+        let mut daemon = Self::assemble(parts, &config)?;
+        daemon.announce(address.as_ref().ok().copied());
+        daemon.announce_lack(without.as_deref(), address.err().as_deref());
+        if let Err(error) = told {
+            daemon.warn(&error);
+        }
+        daemon.kitchen.look_up(&config);
+        daemon.read_disabled();
+        daemon.take_over(&config).map_err(cannot)?;
+        daemon.take_up(config);
+        daemon.supervisor.look_around(daemon.now);
+        daemon.watch_all();
+        daemon.rewrite_journal();
+        Ok(daemon)
+    }
+
+    /// A daemon without any process.
+    pub(super) fn assemble(parts: Parts, config: &Config) -> Result<Self, Refusal> {
+        let kernel = |what: &'static str| {
+            move |error: std::io::Error| cannot(format!("{what}: {}", cause(&error)))
+        };
+        let Parts {
+            surroundings,
+            texts,
+            limits: given,
+            umask,
+            listener,
+            state_dir,
+            secret,
+            log,
+            seed,
+        } = parts;
+        let (most, _) = limits::open_files();
         let kept = state_dir.is_there().then_some(&*config.daemon.state_dir);
         let mut daemon = Self {
             file: std::path::absolute(&config.file).unwrap_or_else(|_| config.file.clone()),
+            own_file: handover::own_file().map_err(kernel("looking for its own file"))?,
             supervisor: Supervisor::new(),
-            kitchen: Kitchen::new(kept, open_files).map_err(kernel("opening /dev/null"))?,
+            kitchen: Kitchen::new(kept, given).map_err(kernel("opening /dev/null"))?,
             launcher: Launcher::new(),
             captures: Captures::default(),
             logger_ending: None,
@@ -94,6 +157,9 @@ impl Daemon {
                 .map_err(kernel("making an epoll set"))?,
             strays: Strays::default(),
             reporting: super::report::Reporting::default(),
+            adopted: Adopted::new().map_err(kernel("making an epoll set"))?,
+            journal: Journal::new(state_dir.folder()),
+            upgrade: None,
             clients: Vec::new(),
             listener,
             secret,
@@ -104,12 +170,13 @@ impl Daemon {
             poller: poll::Poller::new(),
             spare: std::fs::File::open("/dev/null").ok(),
             umask,
-            places: Places::with_free(most - LEAST_FILES),
+            places: Places::with_free(most.saturating_sub(LEAST_FILES)),
             now: Moment { at: clock::now(), wall: clock::wall(), dice: 0.0 },
             dice: seed.iter().fold(1, |seed, byte| seed << 2 ^ u64::from(*byte)),
             status: 0,
             surroundings,
-            config: empty(&config),
+            texts,
+            config: empty(config),
         };
         if let Err(error) = process::become_subreaper() {
             daemon.warn(&format!(
@@ -117,12 +184,6 @@ impl Daemon {
                 cause(&error)
             ));
         }
-        daemon.announce(address.as_ref().ok().copied());
-        daemon.announce_lack(without.as_deref(), address.err().as_deref());
-        if let Err(error) = told {
-            daemon.warn(&error);
-        }
-        daemon.take_up(config);
         Ok(daemon)
     }
 
@@ -147,7 +208,6 @@ impl Daemon {
 
     /// The first configuration: everything in it is new.
     fn take_up(&mut self, config: Config) {
-        self.kitchen.look_up(&config);
         for warning in self.warnings(&config) {
             self.warn(&warning);
         }
@@ -170,10 +230,10 @@ fn notify_prefix(state_dir: &Path, seed: &[u8]) -> String {
     }
 }
 
-fn load(options: &Options) -> Result<Config, Refusal> {
+fn load(options: &Options) -> Result<(Config, source::Texts), Refusal> {
     let usage = |message| Refusal { status: 2, message };
     let path = source::locate(options.config.as_deref(), &options.surroundings).map_err(usage)?;
-    source::load(&path, &options.surroundings).map_err(|problems| {
+    source::load_and_keep(&path, &options.surroundings).map_err(|problems| {
         usage(format!("the configuration has problems\n{}", check::shown(&problems)))
     })
 }

@@ -1,13 +1,16 @@
 //! The state folder: the lock that makes one daemon of it, the secret, the address.
 
+use std::fs::File;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::config::Daemon;
 use crate::protocol::hello::{Secret, hex};
 use crate::sys::lock::{Lock, LockError, take};
 use crate::sys::users::Ids;
-use crate::sys::{cause, files, random};
+use crate::sys::{cause, children, clock, files, poll, random};
 
 /// The most that a secret may hold, in bytes.
 const SECRET_LIMIT: u64 = 4096;
@@ -46,25 +49,8 @@ impl StateDir {
     /// # Errors
     /// What could not be done, why, and the way out.
     pub(super) fn open(daemon: &Daemon) -> Result<Self, NoStateDir> {
-        let folder = &daemon.state_dir;
-        let unusable = |act: &str, path: &Path, error: std::io::Error| {
-            let path = path.display();
-            NoStateDir::Unusable(format!("{act} {path}: {}; {WAY_OUT}", cause(&error)))
-        };
-        files::make_private_folder(folder).map_err(|e| unusable("making", folder, e))?;
-        let path = folder.join("lock");
-        let file = files::open_private(&path).map_err(|e| unusable("opening", &path, e))?;
-        let lock = take(file).map_err(|error| match error {
-            LockError::Io(e) => unusable("locking", &path, e),
-            LockError::Held(pid) => {
-                let who = pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
-                NoStateDir::Held(format!(
-                    "already running: the daemon with pid {who} has {}; {WAY_OUT} to run another",
-                    folder.display()
-                ))
-            }
-        })?;
-        Ok(Self { folder: folder.clone(), lock: Some(lock) })
+        let lock = lock(&daemon.state_dir, take_soon)?;
+        Ok(Self { folder: daemon.state_dir.clone(), lock: Some(lock) })
     }
 
     /// One that cannot be used: nothing is kept.
@@ -77,6 +63,46 @@ impl StateDir {
         self.lock.is_some()
     }
 
+    /// The same, with the lock that the version before this one holds.
+    ///
+    /// # Errors
+    /// That the lock is not held.
+    pub(super) fn resume(daemon: &Daemon, lock: Option<OwnedFd>) -> Result<Self, String> {
+        let lock = lock.map(|lock| take(File::from(lock))).transpose();
+        let lock = lock.map_err(|_| "the lock is not held".to_owned())?;
+        Ok(Self { folder: daemon.state_dir.clone(), lock })
+    }
+
+    /// Whether the folder is still where it was, with the lock in it.
+    pub(super) fn is_in_place(&self) -> bool {
+        let lock = self.folder.join("lock");
+        self.lock().is_none_or(|fd| files::is_at(fd, &lock))
+    }
+
+    /// The folder is gone: makes it anew, with a lock, before another daemon does.
+    ///
+    /// # Errors
+    /// As [`StateDir::open`].
+    pub(super) fn make_anew(&mut self, secret: (&Path, &Secret)) -> Result<(), String> {
+        self.lock = Some(lock(&self.folder, take).map_err(|why| why.to_string())?);
+        let (path, secret) = secret;
+        if path.symlink_metadata().is_err() {
+            files::write_private(path, &[secret.bytes(), b"\n"].concat())
+                .map_err(|error| format!("writing the secret: {}", cause(&error)))?;
+        }
+        Ok(())
+    }
+
+    /// The lock's descriptor.
+    pub(super) fn lock(&self) -> Option<BorrowedFd<'_>> {
+        self.lock.as_ref().map(|lock| lock.as_fd())
+    }
+
+    /// Where it is.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Says where the control port listens.
     ///
     /// # Errors
@@ -86,14 +112,78 @@ impl StateDir {
             return Ok(());
         }
         let path = self.folder.join("address");
-        files::write_private(&path, format!("{address}\n").as_bytes())
+        let write = || files::write_private(&path, format!("{address}\n").as_bytes());
+        // On a full disk the old one may be what takes up the room.
+        write()
+            .or_else(|_| {
+                self.remove_address();
+                write()
+            })
             .map_err(|error| format!("writing {}: {}", path.display(), cause(&error)))
+    }
+
+    /// The logger has ended.
+    pub(super) fn remove_door(&self) {
+        let _ = std::fs::remove_file(self.folder.join(super::logging::DOOR));
     }
 
     /// Nobody listens any more.
     pub(super) fn remove_address(&self) {
         if self.is_there() {
             let _ = std::fs::remove_file(self.folder.join("address"));
+        }
+    }
+}
+
+/// Makes the folder if need be, and locks it.
+fn lock(
+    folder: &Path,
+    take: fn(File) -> Result<Lock, (LockError, File)>,
+) -> Result<Lock, NoStateDir> {
+    let unusable = |act: &str, path: &Path, error: std::io::Error| {
+        let path = path.display();
+        NoStateDir::Unusable(format!("{act} {path}: {}; {WAY_OUT}", cause(&error)))
+    };
+    files::make_private_folder(folder).map_err(|e| unusable("making", folder, e))?;
+    let path = folder.join("lock");
+    let file = files::open_private(&path).map_err(|e| unusable("opening", &path, e))?;
+    take(file).map_err(|(error, _)| match error {
+        LockError::Io(e) => unusable("locking", &path, e),
+        LockError::Held(Some(pid)) if is_gone(pid) => NoStateDir::Held(format!(
+            "{} is still locked by a program that the last daemon, pid {pid}, was launching when it \
+             ended; try again",
+            folder.display()
+        )),
+        LockError::Held(pid) => {
+            let who = pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
+            NoStateDir::Held(format!(
+                "already running: the daemon with pid {who} has {}; {WAY_OUT} to run another",
+                folder.display()
+            ))
+        }
+    })
+}
+
+/// Whether the daemon that left its pid in the lock lives no more. As PID 1 there is nobody to look
+/// for: who holds the lock is in another namespace, and called otherwise here.
+fn is_gone(pid: u32) -> bool {
+    !super::container::is_init() && !children::lives(pid)
+}
+
+/// Takes the lock. One that was killed while it launched a process shares it with that until
+/// exec: it is waited for.
+fn take_soon(mut file: File) -> Result<Lock, (LockError, File)> {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    const PAUSE: Duration = Duration::from_millis(5);
+    let until = clock::now() + PATIENCE;
+    loop {
+        match take(file) {
+            Err((LockError::Held(Some(pid)), again)) if is_gone(pid) && clock::now() < until => {
+                // Nothing to wait for but time.
+                let _ = poll::Poller::new().wait(Some(PAUSE));
+                file = again;
+            }
+            taken => return taken,
         }
     }
 }

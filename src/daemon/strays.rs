@@ -41,6 +41,16 @@ impl Strays {
         self.due = self.due.or(Some(earliest.max(now + SOON)));
     }
 
+    /// Those that are known.
+    pub(super) fn known(&self) -> impl Iterator<Item = i32> {
+        self.known.iter().copied()
+    }
+
+    /// Those that the version before this one knew.
+    pub(super) fn take_up(&mut self, known: Vec<i32>) {
+        self.known.extend(known);
+    }
+
     /// One has been reaped.
     pub(super) fn reaped(&mut self, pid: i32) {
         self.known.remove(&pid);

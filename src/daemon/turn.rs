@@ -13,6 +13,7 @@ use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Task};
+use super::journal::Entry;
 use super::words::signal_name;
 use super::{Daemon, until, words};
 use crate::config::Level;
@@ -36,6 +37,9 @@ impl Daemon {
         for signal in caught {
             self.on_signal(signal);
         }
+        if self.poller.ready(slots.adopted).read || self.is_due(self.adopted.due()) {
+            self.see_adopted_ends();
+        }
         self.read_reports(&slots);
         for (_, pid) in slots.helpers.iter().filter(|(slot, _)| self.poller.ready(*slot).read) {
             self.reporting.helpers.hear(*pid);
@@ -51,11 +55,13 @@ impl Daemon {
         if slots.listener.is_some_and(|slot| self.poller.ready(slot).read) {
             self.accept();
         }
+        self.write_journal();
         self.perform(EFFECTS_A_TURN);
         self.mind_the_end();
         self.tend_logger();
         self.tend_reports();
         self.flush();
+        self.go_on_as_new();
         self.is_finished()
     }
 
@@ -77,6 +83,7 @@ impl Daemon {
         let helpers = self.reporting.helpers.outputs();
         let helpers = helpers.map(|(pid, fd)| (self.poller.add(fd, Interest::Read), pid));
         let helpers = helpers.collect();
+        let adopted = self.poller.add(self.adopted.as_fd(), Interest::Read);
         let logger = self.captures.channel();
         let logger = logger.map(|(fd, interest)| self.poller.add(fd, interest));
         let probes = self.poller.add(self.probes.as_fd(), Interest::Read);
@@ -96,7 +103,7 @@ impl Daemon {
         if self.poller.ready(timer).read {
             self.timer.drain();
         }
-        Slots { listener, clients, reports, helpers, logger, probes }
+        Slots { listener, clients, reports, helpers, adopted, logger, probes }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -105,11 +112,17 @@ impl Daemon {
         let door = self.spare.is_none().then(|| self.now.at + AFTER_ERROR);
         // Once the logger was not waited for in vain, its time is over.
         let logger = self.logger_ending.map(|since| since + super::logging::PATIENCE);
-        let logger = logger.filter(|at| *at > self.now.at).or(self.captures.due());
-        let reports = self.reporting.due(self.now.at);
-        let (supervisor, probes) = (self.supervisor.next_deadline(), self.probes.due());
-        let others = [supervisor, probes, self.strays.due(), logger, reports, door];
-        clients.chain(others.into_iter().flatten()).min()
+        let logger = logger.filter(|at| *at > self.now.at);
+        let (captures, reports) = (self.captures.due(), self.reporting.due(self.now.at));
+        let kept = [self.adopted.due(), self.journal.due(), self.upgrade_due(), captures, reports];
+        let others =
+            [self.supervisor.next_deadline(), self.probes.due(), self.strays.due(), logger, door];
+        let others = others.into_iter().chain(kept);
+        clients.chain(others.flatten()).min()
+    }
+
+    fn is_due(&self, at: Option<Instant>) -> bool {
+        at.is_some_and(|at| at <= self.now.at)
     }
 
     fn on_signal(&mut self, signal: i32) {
@@ -123,6 +136,7 @@ impl Daemon {
             signals::TERM | signals::INT | signals::QUIT => {
                 self.shut_down(&format!("SIG{}", signal_name(signal)));
             }
+            signals::USR2 => self.upgrade_by_signal(),
             signals::USR1 => self.reopen_log(),
             other => {
                 let message = format!("SIG{} ignored", signal_name(other));
@@ -133,19 +147,22 @@ impl Daemon {
 
     /// Sees every end there is. What is left of a process's group is killed while the zombie
     /// still keeps its number.
-    fn reap(&mut self) {
+    pub(super) fn reap(&mut self) {
         while let Some((pid, end)) = wait::next_ended() {
-            let exit = match end {
-                wait::End::Code(code) => Exit::Code(code),
-                wait::End::Signal(signal) => Exit::Signal(signal),
-            };
+            let exit = exit_of(end);
             match self.supervisor.by_pid(pid) {
                 Some(id) => {
                     let _ = signals::send(pid, signals::KILL, true);
                     self.read_report(pid);
                     wait::reap(pid);
+                    self.journal.forget(pid);
                     self.supervisor.event(id, Event::Ended(pid, exit), self.now);
                     self.strays.look_soon(self.now.at);
+                }
+                None if self.is_upgrade_check(pid) => {
+                    let _ = signals::send(pid, signals::KILL, true);
+                    wait::reap(pid);
+                    self.upgrade_check_ended(exit);
                 }
                 None if self.captures.is_logger(pid) => {
                     wait::reap(pid);
@@ -209,17 +226,19 @@ impl Daemon {
             let event = self.daemon_event(crate::protocol::EventName::DaemonStopping, message);
             self.publish(&event);
         }
+        self.note(&[Entry::Shutdown]);
         self.supervisor.shut_down(self.config.daemon.shutdown_time, self.now);
     }
 
     fn tick(&mut self) {
-        if self.supervisor.next_deadline().is_some_and(|at| at <= self.now.at) {
+        if self.is_due(self.supervisor.next_deadline()) {
             self.supervisor.tick(self.now);
         }
         self.tick_probes();
-        if self.strays.due().is_some_and(|at| at <= self.now.at) {
+        if self.is_due(self.strays.due()) {
             self.look_for_strays();
         }
+        self.tick_upgrade();
         self.tick_clients();
     }
 
@@ -273,6 +292,14 @@ impl Daemon {
     }
 }
 
+/// How a process ended, as the supervisor is told.
+pub(super) fn exit_of(end: wait::End) -> Exit {
+    match end {
+        wait::End::Code(code) => Exit::Code(code),
+        wait::End::Signal(signal) => Exit::Signal(signal),
+    }
+}
+
 /// Where a turn finds what it polled.
 struct Slots {
     listener: Option<usize>,
@@ -281,6 +308,8 @@ struct Slots {
     reports: Vec<(usize, i32)>,
     /// What senders and hooks print, with their pids.
     helpers: Vec<(usize, i32)>,
+    /// Of the set of those that are not this daemon's children.
+    adopted: usize,
     logger: Option<usize>,
     probes: usize,
 }

@@ -45,6 +45,21 @@ impl Watching {
         })
     }
 
+    /// What it watches and has not been told of, for the next version.
+    pub(super) fn keep(&self) -> (Vec<String>, Vec<GoneRow>) {
+        (self.selectors.clone(), self.gone.clone())
+    }
+
+    /// It goes on: every row is told once more.
+    pub(super) fn take_up(
+        selectors: Vec<String>,
+        gone: Vec<GoneRow>,
+        supervisor: &Supervisor,
+    ) -> Self {
+        let shown = matching(supervisor, &selectors);
+        Self { selectors, changed: shown.clone(), shown, gone }
+    }
+
     /// A new configuration: who matches may be others, and all of them may be different.
     fn match_again(&mut self, supervisor: &Supervisor) {
         let shown = matching(supervisor, &self.selectors);
@@ -168,7 +183,8 @@ impl Client {
             | Task::Follow
             | Task::Tail(_)
             | Task::Clear(_)
-            | Task::Shutdown => None,
+            | Task::Shutdown
+            | Task::Upgrade => None,
         }
     }
 }

@@ -15,6 +15,7 @@ pub(super) fn ended(exit: Exit) -> String {
     match exit {
         Exit::Code(code) => format!("exit {code}"),
         Exit::Signal(signal) => format!("killed by {}", signal_name(signal)),
+        Exit::Unknown => "ended, status unknown".to_owned(),
     }
 }
 
@@ -23,11 +24,12 @@ pub(super) fn signal_name(signal: i32) -> String {
     Signal(signal).name()
 }
 
-/// An end as it is sent.
-pub(super) fn exit_row(exit: Exit) -> ExitRow {
+/// An end as it is sent; none: nobody can tell.
+pub(super) fn exit_row(exit: Exit) -> Option<ExitRow> {
     match exit {
-        Exit::Code(code) => ExitRow::Code(code),
-        Exit::Signal(signal) => ExitRow::Signal(signal_name(signal)),
+        Exit::Code(code) => Some(ExitRow::Code(code)),
+        Exit::Signal(signal) => Some(ExitRow::Signal(signal_name(signal))),
+        Exit::Unknown => None,
     }
 }
 
@@ -43,7 +45,7 @@ pub(super) fn row(supervisor: &Supervisor, process: &Process, now: Instant) -> R
         since: process.since.map(when::rfc3339),
         uptime: up.map(|(_, started)| now.saturating_duration_since(started).as_secs()),
         restarts: process.restarts,
-        exit: process.last_end.map(|(exit, _)| exit_row(exit)),
+        exit: process.last_end.and_then(|(exit, _)| exit_row(exit)),
         expected: process.last_end.map(|(_, expected)| expected),
         description: description(supervisor, process, now),
         lost_bytes: 0,
@@ -73,6 +75,7 @@ pub(super) fn lasting_description(
 fn describe(supervisor: &Supervisor, process: &Process, due: impl Fn(Instant) -> String) -> String {
     let at = process.since.map(when::short).unwrap_or_default();
     match process.state {
+        State::Stopped if process.is_disabled() => format!("disabled {at}").trim_end().to_owned(),
         State::Stopped if process.since.is_none() => "not started".to_owned(),
         State::Stopped => format!("stopped {at}"),
         State::Waiting { .. } => order::waits(supervisor, &process.program),
@@ -201,7 +204,7 @@ pub(super) fn event(
         from: Some(change.from),
         to: Some(change.to.name()),
         pid: change.pid,
-        exit: change.end.map(|(exit, _)| exit_row(exit)),
+        exit: change.end.and_then(|(exit, _)| exit_row(exit)),
         expected: change.end.map(|(_, expected)| expected),
         message: message(supervisor, process, change, now),
     }

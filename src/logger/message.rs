@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 /// A pipe that is captured, and where what comes out of it goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stream {
-    /// Of the daemon's choosing; the two highest numbers are the logger's own.
+    /// Of the daemon's choosing; the three highest numbers are the logger's own.
     pub id: u64,
+    /// Of the daemon's choosing, too: by it the next daemon knows whose it is.
+    #[serde(default)]
+    pub name: String,
     /// The file.
     pub path: PathBuf,
     /// How large it may get, in bytes; 0: it is never rotated.
@@ -43,6 +46,8 @@ pub enum Order {
     },
     /// Opens every file anew by its name.
     Reopen,
+    /// Moves what is in all pipes, and ends. A daemon that goes without this will have a successor.
+    Finish,
 }
 
 /// What the logger has to tell.
@@ -64,6 +69,10 @@ pub enum Report {
         /// Of which stream.
         id: u64,
     },
+    /// To a daemon that has just come: a stream that is captured. Its pipe comes with the message.
+    Holds(Stream),
+    /// To the same: that was all.
+    HoldsNoMore,
     /// The answer to [`Order::Clear`].
     Cleared {
         /// Which stream.
@@ -118,6 +127,7 @@ mod tests {
         let path = PathBuf::from("/a \"b\"/\u{e4}\n.log");
         let stream = Stream {
             id: 7,
+            name: "web 1 stdout".into(),
             path,
             max_bytes: 1 << 40,
             keep: 2,
@@ -130,6 +140,7 @@ mod tests {
             Order::Remove { id: 7 },
             Order::Clear { id: 7 },
             Order::Reopen,
+            Order::Finish,
         ];
         for order in orders {
             assert_eq!(Order::decode(&order.encode().unwrap()).unwrap(), order);

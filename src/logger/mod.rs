@@ -1,8 +1,12 @@
 //! `taskmaster logger`: the one process that moves what programs print from pipes to files.
 //!
 //! The daemon starts it with one end of a [`Channel`] as standard input, and sends it [`Order`]s
-//! and, with them, the read sides of pipes. [`Report`]s go the other way. It ends when the daemon's
-//! end is closed and all that can be read by then has been moved.
+//! and, with them, the read sides of pipes. [`Report`]s go the other way. Told to finish, it
+//! moves all that can be read by then and ends.
+//!
+//! A daemon that is killed does not tell. Then it goes on, and waits at its [`Door`], which it was
+//! started with as standard output, for the next one; that is told of every stream and gets the pipes.
+//! Without a door, or when there is nothing left to capture, it ends.
 //!
 //! A turn, in order: wait; read the clock once; obey orders, or else give each pipe that is ready its
 //! share; close idle files; send reports. Orders come first, so that what is printed after one was
@@ -13,6 +17,7 @@
 //! The daemon holds each pipe open both ways, so none of them ends. One that does has lost all
 //! who could write to it, and is dropped.
 
+mod greeting;
 mod logs;
 mod message;
 mod mover;
@@ -27,20 +32,23 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Instant;
 
+use greeting::Greeting;
 pub use message::{Order, Report, Stream};
 use mover::{Feed, Mover};
 use reports::Reports;
 pub use rotate::{numbered, rotate};
 
 use crate::sys::channel::Channel;
+use crate::sys::door::Door;
 use crate::sys::epoll::Epoll;
 use crate::sys::poll::Interest;
 use crate::sys::timer::Timer;
 use crate::sys::{cause, clock, files, limits, process, signals};
 
-/// The numbers of the two descriptors that are no stream's.
+/// The numbers of the three descriptors that are no stream's.
 const DAEMON: u64 = u64::MAX;
 const TIMER: u64 = u64::MAX - 1;
+const DOOR: u64 = u64::MAX - 2;
 
 /// So many descriptors are no pipe's, however many streams there are.
 const SPARE: u64 = 8;
@@ -64,7 +72,7 @@ pub fn run() -> u8 {
             return 2;
         }
     };
-    match Logger::new(daemon).and_then(|mut logger| logger.work()) {
+    match Logger::new(daemon, Door::from_stdout()).and_then(|mut logger| logger.work()) {
         Ok(()) => 0,
         Err(error) => {
             failed("waiting for output", &error);
@@ -76,7 +84,12 @@ pub fn run() -> u8 {
 struct Logger {
     epoll: Epoll,
     timer: Timer,
-    daemon: Channel,
+    /// None while there is no daemon.
+    daemon: Option<Channel>,
+    door: Option<Door>,
+    /// The streams that a new daemon is still to be told of.
+    greeting: Option<Greeting>,
+    is_finished: bool,
     feeds: BTreeMap<u64, Feed>,
     mover: Mover,
     reports: Reports,
@@ -86,14 +99,20 @@ struct Logger {
 }
 
 impl Logger {
-    fn new(daemon: Channel) -> io::Result<Self> {
+    fn new(daemon: Channel, door: Option<Door>) -> io::Result<Self> {
         let (epoll, timer) = (Epoll::new()?, Timer::new()?);
         epoll.add(daemon.as_fd(), DAEMON, Interest::Read)?;
         epoll.add(timer.as_fd(), TIMER, Interest::Read)?;
+        if let Some(door) = &door {
+            epoll.add(door.as_fd(), DOOR, Interest::Read)?;
+        }
         Ok(Self {
             epoll,
             timer,
-            daemon,
+            daemon: Some(daemon),
+            door,
+            greeting: None,
+            is_finished: false,
             feeds: BTreeMap::new(),
             mover: Mover::new()?,
             reports: Reports::default(),
@@ -102,7 +121,7 @@ impl Logger {
         })
     }
 
-    /// Until the daemon is gone. What is in the pipes is moved then, even after an error.
+    /// Until it is to finish. What is in the pipes is moved then, even after an error.
     fn work(&mut self) -> io::Result<()> {
         let ended = self.turns();
         let now = clock::now();
@@ -127,25 +146,32 @@ impl Logger {
 
     /// Whether there is another.
     fn turn(&mut self, now: Instant) -> io::Result<bool> {
-        let is_called =
-            (0..).map_while(|place| self.epoll.event(place)).any(|(id, _)| id == DAEMON);
+        let is_ready =
+            |number| (0..).map_while(|place| self.epoll.event(place)).any(|(id, _)| id == number);
+        let (is_called, is_entered) = (is_ready(DAEMON), is_ready(DOOR));
         if is_called && !self.listen(now)? {
-            return Ok(false);
+            self.let_go();
         }
-        if !is_called {
+        if is_entered {
+            self.welcome()?;
+        }
+        if !is_called && !is_entered {
             self.serve_all(now);
         }
         self.mover.logs.sweep(now);
         self.tell(now)?;
-        Ok(true)
+        // Alone, it goes on as long as a daemon may come and finds something here.
+        let is_alone = self.daemon.is_none() && (self.door.is_none() || self.feeds.is_empty());
+        Ok(!self.is_finished && !is_alone)
     }
 
     /// Obeys all orders that are there. Whether the daemon is.
     fn listen(&mut self, now: Instant) -> io::Result<bool> {
         // There may be room for reports: they come first.
         self.tell(now)?;
-        while !self.is_held_up {
-            match self.daemon.recv(&mut self.message) {
+        while !self.is_held_up && !self.is_finished {
+            let Some(daemon) = &self.daemon else { return Ok(false) };
+            match daemon.recv(&mut self.message) {
                 Ok((0, _)) => return Ok(false),
                 Ok((len, pipe)) => self.heed(len, pipe, now),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -162,6 +188,7 @@ impl Logger {
             match self.epoll.event(place) {
                 None => break,
                 Some((TIMER, _)) => self.timer.drain(),
+                Some((DAEMON | DOOR, _)) => {}
                 Some((id, ready)) => self.serve(id, ready.gone, now),
             }
         }
@@ -169,17 +196,26 @@ impl Logger {
 
     /// Reports that are due count only while the channel takes them.
     fn deadline(&self) -> Option<Instant> {
-        let reports = self.reports.deadline().filter(|_| !self.is_held_up);
+        let is_heard = self.daemon.is_some() && !self.is_held_up;
+        let reports = self.reports.deadline().filter(|_| is_heard);
         self.mover.logs.deadline().into_iter().chain(reports).min()
     }
 
     /// Sends reports. If not all go out, it waits for room, and for nothing else of the daemon's.
     fn tell(&mut self, now: Instant) -> io::Result<()> {
-        let is_held_up = !self.reports.send(&self.daemon, now);
+        let Some(daemon) = &self.daemon else { return Ok(()) };
+        let greeted = match &mut self.greeting {
+            Some(greeting) => greeting.send(daemon, &self.feeds),
+            None => true,
+        };
+        if greeted {
+            self.greeting = None;
+        }
+        let is_held_up = !(greeted && self.reports.send(daemon, now));
         if is_held_up != self.is_held_up {
             self.is_held_up = is_held_up;
             let interest = if is_held_up { Interest::Write } else { Interest::Read };
-            self.epoll.change(self.daemon.as_fd(), DAEMON, interest)?;
+            self.epoll.change(daemon.as_fd(), DAEMON, interest)?;
         }
         Ok(())
     }
@@ -211,6 +247,7 @@ impl Logger {
                 self.forget(id);
             }
             Order::Clear { id } => self.clear(id, now),
+            Order::Finish => self.is_finished = true,
             Order::Reopen => {
                 self.mover.logs.close_all();
                 self.feeds.values_mut().for_each(|feed| feed.hope(now));
@@ -222,7 +259,7 @@ impl Logger {
         let id = stream.id;
         self.drain(id, now);
         self.forget(id);
-        if id >= TIMER {
+        if id >= DOOR {
             return;
         }
         // The system leaves a descriptor out that would be one too many; and the last ones are for

@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::EventName;
 
 /// Rows at most; what comes on top is counted.
@@ -16,7 +18,7 @@ const WAYS: usize = 4;
 const OTHERS: &str = "other ends";
 
 /// One event, as messages tell it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct News {
     /// What.
     pub event: EventName,
@@ -35,7 +37,7 @@ pub struct News {
 }
 
 /// The events of one kind and process.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Row {
     /// The last of them.
     pub(super) last: News,
@@ -49,10 +51,11 @@ pub(super) struct Row {
 }
 
 /// All of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
     pub(super) rows: Vec<Row>,
     /// Where in `rows` a kind and process is.
+    #[serde(skip)]
     index: HashMap<Key, usize>,
     /// Events that are in no row.
     pub(super) more: BTreeMap<EventName, u64>,

@@ -21,5 +21,5 @@ mod tls;
 pub use digest::News;
 pub use errand::{Errand, Output, UNREACHED};
 pub use message::{Place, compose, test_message};
-pub use outbox::Outbox;
+pub use outbox::{Outbox, Untold};
 pub use send::run;

@@ -12,6 +12,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::digest::{Digest, News};
 use super::lately::Lately;
 
@@ -40,6 +42,14 @@ pub struct Outbox {
     is_over: bool,
 }
 
+/// What one outbox leaves to another.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Untold {
+    waiting: Digest,
+    /// Before this has passed nothing goes out.
+    wait: Duration,
+}
+
 impl Outbox {
     /// An empty one.
     pub fn new(digest: Duration) -> Self {
@@ -66,6 +76,18 @@ impl Outbox {
     pub fn add(&mut self, news: News, now: Instant) {
         let lately = self.lately.count(news.event, news.process.as_deref(), now);
         self.waiting.add(news, lately);
+    }
+
+    /// What waits, for an outbox that goes on in this one's place.
+    pub fn untold(&self, now: Instant) -> Untold {
+        let wait = self.not_before.map(|at| at.saturating_duration_since(now));
+        Untold { waiting: self.waiting.clone(), wait: wait.unwrap_or_default() }
+    }
+
+    /// Goes on in the place of one that has left this.
+    pub fn take_up(&mut self, untold: Untold, now: Instant) {
+        self.waiting.append(untold.waiting);
+        self.not_before = Some(now + untold.wait);
     }
 
     /// When the next message is due; none: there is none, or one is under way.

@@ -86,6 +86,11 @@ impl Secret {
         (!secret.is_empty()).then(|| Self(secret.to_vec()))
     }
 
+    /// Its bytes, for the next daemon.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// What `side` says to prove that it knows the secret.
     pub fn proof(&self, side: Side, server_nonce: &str, client_nonce: &str) -> String {
         hex(&self.mac(side, server_nonce, client_nonce).finalize().into_bytes())

@@ -35,6 +35,11 @@ impl Lines {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// The bytes that wait.
+    pub fn rest(&self) -> &[u8] {
+        self.bytes.get(self.taken..).unwrap_or_default()
+    }
+
     /// How many bytes wait.
     pub fn len(&self) -> usize {
         self.bytes.len() - self.taken

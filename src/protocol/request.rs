@@ -40,6 +40,16 @@ pub enum Request {
         /// For how long.
         wait: Wait,
     },
+    /// Let processes be started again, and start them.
+    Enable {
+        /// Which; at least one.
+        selectors: Vec<String>,
+    },
+    /// Stop processes, and have nothing start them.
+    Disable {
+        /// Which; at least one.
+        selectors: Vec<String>,
+    },
     /// Send a signal.
     Signal {
         /// Which.
@@ -91,6 +101,8 @@ pub enum Request {
     },
     /// The daemon's version.
     Version,
+    /// Go on as the version that is installed now.
+    Upgrade,
     /// Stop everything and end.
     Shutdown,
     /// Explain the commands, or one.
@@ -156,6 +168,8 @@ impl Request {
             "start" => Self::Start { selectors, wait },
             "stop" => Self::Stop { selectors, wait },
             "restart" => Self::Restart { selectors, rolling: given("--rolling"), wait },
+            "enable" => Self::Enable { selectors },
+            "disable" => Self::Disable { selectors },
             "signal" => {
                 let signal = Signal::parse(&selectors.remove(0))?;
                 Self::Signal { signal, selectors }
@@ -172,6 +186,7 @@ impl Request {
             "clear" => Self::Clear { selectors },
             "pid" => Self::Pid { selectors },
             "version" => Self::Version,
+            "upgrade" => Self::Upgrade,
             "shutdown" => Self::Shutdown,
             "help" => Self::Help { command: help_topic(&selectors)? },
             _ => Self::Quit,

@@ -132,7 +132,11 @@ impl Patience {
             Request::Start { wait, .. }
             | Request::Stop { wait, .. }
             | Request::Restart { wait, .. } => *wait != Wait::No,
-            Request::Events { .. } | Request::Shutdown => true,
+            Request::Events { .. }
+            | Request::Shutdown
+            | Request::Upgrade
+            | Request::Enable { .. }
+            | Request::Disable { .. } => true,
             Request::Status { watch, .. } => *watch,
             Request::Tail { follow, .. } | Request::Log { follow, .. } => *follow,
             _ => false,

@@ -13,7 +13,8 @@ fn is_expected(policy: &Policy, exit: Exit) -> bool {
     policy.exitcodes.iter().any(|expected| match (expected, exit) {
         (Expected::Code(code), Exit::Code(with)) => i32::from(*code) == with,
         (Expected::Signal(signal), Exit::Signal(by)) => signal.number() == by,
-        (Expected::Code(_), Exit::Signal(_)) | (Expected::Signal(_), Exit::Code(_)) => false,
+        (Expected::Code(_), Exit::Signal(_) | Exit::Unknown)
+        | (Expected::Signal(_), Exit::Code(_) | Exit::Unknown) => false,
     })
 }
 

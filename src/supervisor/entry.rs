@@ -3,6 +3,8 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
+use serde::{Deserialize, Serialize};
+
 use super::limit::Restarts;
 use super::neighbours;
 use super::order::Share;
@@ -35,6 +37,8 @@ pub struct Process {
     pub note: Option<String>,
     /// When it was last launched.
     pub launched: Option<Instant>,
+    /// Whether nothing but enabling starts it.
+    pub(super) disabled: bool,
     /// When it came to rest, if that was by an end that nobody expected.
     pub failed_at: Option<Instant>,
     /// The pid whose health was found good.
@@ -50,7 +54,7 @@ pub struct Process {
 }
 
 /// What went wrong with a process besides how it ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Failure {
     /// It could not be launched or executed: the step and the cause.
     Launch(String),
@@ -75,6 +79,7 @@ impl Process {
             last_failure: None,
             note: None,
             launched: None,
+            disabled: false,
             failed_at: None,
             healthy: None,
             ever: false,

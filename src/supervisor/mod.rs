@@ -10,6 +10,7 @@
 //! one that died.
 #![forbid(unsafe_code)]
 
+mod disabled;
 mod ends;
 mod entry;
 mod limit;
@@ -20,6 +21,7 @@ mod process;
 mod reload;
 mod rolling;
 mod selector;
+mod snapshot;
 mod starts;
 mod state;
 mod state_name;
@@ -32,12 +34,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+pub use disabled::Disabled;
 pub use entry::{Failure, Process};
 pub use neighbours::Unmet;
 pub use past::{Past, PastEnd};
 pub use reload::Plan;
 pub use rolling::Rolled;
 pub use selector::Unknown;
+#[cfg(test)]
+pub use snapshot::HowFar;
+pub use snapshot::{Base, Phase, Snapshot};
 pub use state::{Awaits, Change, Enough, Event, Exit, Moment, Pid, Stage, State, Then};
 pub use state_name::StateName;
 
@@ -103,6 +109,9 @@ pub struct Supervisor {
     deadlines: BTreeSet<(Instant, Id)>,
     effects: VecDeque<Effect>,
     shutdown: Option<Shutdown>,
+    /// Those whose state has changed since it was last asked.
+    touched: BTreeSet<Id>,
+    disabled: Disabled,
     order: Order,
     rolls: Vec<Roll>,
     /// How many rolling restarts there were.
@@ -269,6 +278,11 @@ impl Supervisor {
         self.shutdown.is_some()
     }
 
+    /// Those whose state has changed since this was last asked, and those that were forgotten.
+    pub fn take_touched(&mut self) -> BTreeSet<Id> {
+        std::mem::take(&mut self.touched)
+    }
+
     /// The process that was `critical` and ended for good.
     pub fn critical_end(&self) -> Option<&Process> {
         self.get(self.critical?)
@@ -298,6 +312,7 @@ impl Supervisor {
 
     /// One event for one process: its step, and the upkeep of the maps.
     pub fn event(&mut self, id: Id, event: Event, now: Moment) {
+        let Some(event) = self.permitted(id, event) else { return };
         let Some(around) = self.around(id, event, now) else { return };
         let Some(process) = self.slots.get_mut(id.0).and_then(Option::as_mut) else { return };
         let before = process.state;
@@ -305,6 +320,9 @@ impl Supervisor {
         process.state = after;
         for action in &actions {
             remember(&mut process.past, before, action, now);
+        }
+        if before != after {
+            self.touched.insert(id);
         }
         if !before.is_over() || !after.is_over() {
             let unexpected = after.is_over() && after != State::Exited { expected: true };
@@ -382,6 +400,7 @@ impl Supervisor {
         let name = process.name();
         let (program, index) = (process.program.name.clone(), process.index);
         self.names.remove(&(program.clone(), index));
+        self.touched.insert(id);
         self.effects.push_back(Effect::Forgotten { id, name, program, index });
         if self.critical == Some(id) {
             self.critical = None;
@@ -411,7 +430,8 @@ impl Supervisor {
     }
 
     fn insert(&mut self, program: &Rc<Program>, index: u32, now: Moment) -> Id {
-        let process = Process::new(program.clone(), index);
+        let mut process = Process::new(program.clone(), index);
+        process.disabled = self.is_disabled(&program.name, index);
         let at = self.free.pop().unwrap_or(self.slots.len());
         let id = Id(at);
         match self.slots.get_mut(at) {

@@ -3,13 +3,15 @@
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Exit, Pid};
 
 /// So many ends are remembered of each process.
 pub const KEPT: usize = 5;
 
 /// One end.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PastEnd {
     /// When.
     pub at: SystemTime,
@@ -24,7 +26,7 @@ pub struct PastEnd {
 }
 
 /// The last ends, oldest first. One that never ended takes no room.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Past(VecDeque<PastEnd>);
 
 impl Past {

@@ -119,10 +119,12 @@ impl Supervisor {
     }
 
     fn plan_new(&self, program: &Rc<Program>, index: u32) -> PlanStep {
-        let start = program.policy.autostart;
+        let disabled = self.is_disabled(&program.name, index);
+        let start = program.policy.autostart && !disabled;
         let leaving = self.find(&program.name, index).is_some();
         let (event, action) = match (leaving, start) {
             (false, true) => (Some(Event::Start), "add and start"),
+            (false, false) if disabled => (None, "add, disabled"),
             (false, false) => (None, "add"),
             (true, true) => (Some(Event::Keep { start }), "start again once it is gone"),
             (true, false) => (Some(Event::Keep { start }), "keep, stopped"),

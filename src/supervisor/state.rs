@@ -3,6 +3,8 @@
 
 use std::time::{Instant, SystemTime};
 
+use serde::{Deserialize, Serialize};
+
 use super::StateName;
 
 /// A process id of the kernel's.
@@ -89,7 +91,8 @@ pub enum State {
 }
 
 /// Why a process is not tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Enough {
     /// So many retries, as `startretries` says.
     Retries(u32),
@@ -99,7 +102,8 @@ pub enum Enough {
 
 /// What makes a process that is STARTING RUNNING. It stands as it was configured at the launch:
 /// one that was not given a way to say that it is ready cannot be held to it by a reload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Awaits {
     /// To be up for `starttime`.
     Time,
@@ -122,7 +126,8 @@ pub enum Stage {
 }
 
 /// What follows a stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Then {
     /// STOPPED.
     Stop,
@@ -142,12 +147,15 @@ pub enum Then {
 }
 
 /// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Exit {
     /// By exit(2) with this code.
     Code(i32),
     /// By this signal.
     Signal(i32),
+    /// Nobody can tell: it was another daemon's child. Never expected.
+    Unknown,
 }
 
 /// What happens to a process.

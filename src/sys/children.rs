@@ -55,6 +55,11 @@ pub fn is_zombie(pid: i32) -> bool {
     field(pid, 0).is_some_and(|state| state == "Z")
 }
 
+/// Whether a process of this number is there, and no zombie.
+pub fn lives(pid: u32) -> bool {
+    i32::try_from(pid).ok().and_then(|pid| field(pid, 0)).is_some_and(|state| state != "Z")
+}
+
 /// The field of `/proc/PID/stat` that stands so many places after the name in parentheses,
 /// which may itself hold anything.
 fn field(pid: i32, place: usize) -> Option<String> {

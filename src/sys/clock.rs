@@ -12,3 +12,11 @@ pub fn now() -> Instant {
 pub fn wall() -> SystemTime {
     SystemTime::now()
 }
+
+/// The monotonic clock, and what the kernel shows for it: nanoseconds since the boot, which are
+/// the same for all processes.
+pub fn monotonic() -> (Instant, u64) {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
+    let nanos = now.map_or(0, |now| now.tv_sec() * 1_000_000_000 + now.tv_nsec());
+    (Instant::now(), u64::try_from(nanos).unwrap_or(0))
+}

@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
@@ -46,12 +46,26 @@ pub fn open_private(path: &Path) -> io::Result<File> {
 /// # Errors
 /// Those of the system calls. The old file is then as it was.
 pub fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {
+    replace(path, text, |_| Ok(()))
+}
+
+/// The same, and once it returns, the new text is there whatever becomes of the machine.
+///
+/// # Errors
+/// As [`write_private`].
+pub fn write_durably(path: &Path, text: &[u8]) -> io::Result<()> {
+    replace(path, text, File::sync_all)?;
+    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
+
+fn replace(path: &Path, text: &[u8], then: fn(&File) -> io::Result<()>) -> io::Result<()> {
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     let new = Path::new(&new);
     let _ = fs::remove_file(new);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)?;
-    let done = file.write_all(text).and_then(|()| fs::rename(new, path));
+    let written = file.write_all(text).and_then(|()| then(&file));
+    let done = written.and_then(|()| fs::rename(new, path));
     if done.is_err() {
         let _ = fs::remove_file(new);
     }
@@ -255,6 +269,20 @@ pub fn only_root_can_change(path: &Path) -> bool {
         })
     };
     existing.is_some_and(|folder| folder.ancestors().all(safe))
+}
+
+/// Whether this open file is the one at this path.
+pub fn is_at(file: BorrowedFd<'_>, path: &Path) -> bool {
+    let number = |about: nix::sys::stat::FileStat| (about.st_dev, about.st_ino);
+    let opened = nix::sys::stat::fstat(file).map(number);
+    opened.is_ok() && opened == nix::sys::stat::lstat(path).map(number)
+}
+
+/// Keeps room on the disk for a file to grow to this size, where the file system can: without it
+/// a write may fail later, and that is all.
+pub fn reserve(file: &File, size: u64) {
+    let size = libc::off_t::try_from(size).unwrap_or(libc::off_t::MAX);
+    let _ = nix::fcntl::fallocate(file, nix::fcntl::FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, size);
 }
 
 /// Gives a file or folder to a user, and keeps it private.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,22 +26,32 @@ pub enum LockError {
 
 /// Takes the lock on an open file and leaves this process's pid in it.
 ///
-/// flock(2) and not fcntl(2): the latter would be lost with any other descriptor of the file.
+/// flock(2) and not fcntl(2): the latter would be lost with any other descriptor of the file, and
+/// not be shared with a child until exec closes its copy.
 ///
 /// # Errors
-/// See [`LockError`].
-pub fn take(file: File) -> Result<Lock, LockError> {
-    let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Lock(lock),
+/// See [`LockError`]; and the file, to try again with.
+pub fn take(file: File) -> Result<Lock, (LockError, File)> {
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => {
+            let mut lock = Lock(lock);
+            // For people: on a full disk it is left out.
+            let _ = lock.write_pid();
+            Ok(lock)
+        }
         Err((mut file, Errno::EWOULDBLOCK)) => {
             let mut text = String::new();
-            let _ = file.read_to_string(&mut text);
-            return Err(LockError::Held(text.trim().parse().ok()));
+            let _ = file.rewind().and_then(|()| file.read_to_string(&mut text));
+            Err((LockError::Held(text.trim().parse().ok()), file))
         }
-        Err((_, error)) => return Err(LockError::Io(error.into())),
-    };
-    lock.write_pid().map_err(LockError::Io)?;
-    Ok(lock)
+        Err((file, error)) => Err((LockError::Io(error.into()), file)),
+    }
+}
+
+impl AsFd for Lock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }
 
 impl Lock {

@@ -24,6 +24,8 @@ pub const QUIT: i32 = libc::SIGQUIT;
 pub const TERM: i32 = libc::SIGTERM;
 /// Asks to open logs again.
 pub const USR1: i32 = libc::SIGUSR1;
+/// Asks for an upgrade.
+pub const USR2: i32 = libc::SIGUSR2;
 /// Cannot be refused.
 pub const KILL: i32 = libc::SIGKILL;
 
@@ -178,6 +180,12 @@ pub(super) fn set_mask(mask: &libc::sigset_t) -> libc::sigset_t {
     // SAFETY: both sets live through the call. The process has one thread.
     unsafe { libc::sigprocmask(libc::SIG_SETMASK, mask, &mut old) };
     old
+}
+
+/// Sends one to this process, where it may be blocked.
+pub(super) fn send_to_self(signal: i32) {
+    // SAFETY: no pointers.
+    unsafe { libc::kill(libc::getpid(), signal) };
 }
 
 /// Sends a signal to a process, or to a group where `group`.

@@ -21,6 +21,7 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 
 use super::poll::{Interest, Poller};
+use super::record::{self, Record};
 use super::signals;
 
 /// What a child is to be.
@@ -48,6 +49,8 @@ pub struct Recipe {
     pub oom_score_adj: Option<CString>,
     /// Whether execve(2) may still grant privileges.
     pub no_new_privs: bool,
+    /// The line that tells the next daemon of it.
+    pub record: Option<Record>,
     /// What it gets besides.
     pub extras: Extras,
 }
@@ -321,6 +324,9 @@ fn become_program(orders: &Orders<'_>) -> Step {
             return Step::Descriptor;
         }
         own_pid(orders.digits);
+        if let Some(record) = &recipe.record {
+            record::leave(record);
+        }
         libc::sigprocmask(libc::SIG_SETMASK, &signals::empty(), std::ptr::null_mut());
         execute(orders);
     }

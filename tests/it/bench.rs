@@ -77,6 +77,11 @@ impl Bench {
         path
     }
 
+    /// Puts a file in the place of another at once: whoever reads it sees the old one or the new.
+    pub fn replace(&self, name: &str, text: &str) {
+        fs::rename(self.write(&format!("{name}.replaced"), text), self.path(name)).unwrap();
+    }
+
     /// The text of a file there; nothing if there is none.
     pub fn read(&self, name: &str) -> String {
         fs::read(self.path(name))
@@ -88,14 +93,14 @@ impl Bench {
     pub fn configure(&self, programs: &str) {
         let daemon = "daemon: {listen: '127.0.0.1:0', state_dir: state}\n";
         let indented: String = programs.lines().map(|line| format!("  {line}\n")).collect();
-        self.write("taskmaster.yaml", &format!("{daemon}programs:\n{indented}"));
+        self.replace("taskmaster.yaml", &format!("{daemon}programs:\n{indented}"));
     }
 
     /// The same with further keys of `daemon:`, each ended by a comma.
     pub fn configure_daemon(&self, keys: &str, programs: &str) {
         let daemon = format!("daemon: {{{keys} listen: '127.0.0.1:0', state_dir: state}}\n");
         let indented: String = programs.lines().map(|line| format!("  {line}\n")).collect();
-        self.write("taskmaster.yaml", &format!("{daemon}programs:\n{indented}"));
+        self.replace("taskmaster.yaml", &format!("{daemon}programs:\n{indented}"));
     }
 
     /// The daemon, to be run in this folder.
@@ -149,6 +154,13 @@ impl Bench {
             status.is_some()
         });
         status.unwrap().code().unwrap_or(-1)
+    }
+
+    /// Kills the daemon, which gets to do nothing more.
+    pub fn kill(&mut self) {
+        let mut daemon = self.daemon.take().unwrap();
+        daemon.kill().unwrap();
+        daemon.wait().unwrap();
     }
 
     /// Stops the daemon in order; it must succeed.
@@ -262,6 +274,36 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
+        self.end_daemon();
+        // What a daemon that was killed has left, and no other has taken over.
+        for (pid, start) in self.recorded() {
+            if started(pid) == Some(start) {
+                let _ = nix::sys::signal::killpg(
+                    nix::unistd::Pid::from_raw(pid),
+                    nix::sys::signal::Signal::SIGKILL,
+                );
+            }
+        }
+    }
+}
+
+impl Bench {
+    /// The processes that stand in the journal, each with its start time.
+    pub fn recorded(&self) -> Vec<(i32, u64)> {
+        let journal = self.read("state/journal");
+        let kept = ["{\"up\":", "{\"logger\":"];
+        let is_kept = |line: &&str| kept.iter().any(|start| line.starts_with(start));
+        let up = journal.lines().filter(is_kept);
+        let json = up.filter_map(|line| line.rsplit_once(' '));
+        let values = json.filter_map(|(json, _)| serde_json::from_str::<Value>(json).ok());
+        let of = |value: Value| {
+            let up = value.as_object()?.values().next()?;
+            Some((i32::try_from(up["pid"].as_i64()?).ok()?, up["start"].as_u64()?))
+        };
+        values.filter_map(of).collect()
+    }
+
+    fn end_daemon(&mut self) {
         let Some(mut daemon) = self.daemon.take() else { return };
         // Twice: the second one kills what does not stop in time. The daemon takes all its
         // descendants with it.
@@ -385,6 +427,12 @@ pub fn until(what: &str, mut fact: impl FnMut() -> bool) {
 pub fn lives(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+/// When a process was started, in ticks since the boot.
+pub fn started(pid: i32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
 }
 
 /// Sends a signal to a process that this test, or its daemon, has started.

@@ -34,6 +34,7 @@ mod shell;
 mod signals;
 mod stop;
 mod story;
+mod survive;
 mod told;
 mod tour;
 mod trust;

@@ -122,7 +122,6 @@ fn signals_that_mean_nothing_are_logged_and_survived() {
     let pid = bench.pid_of("a");
     let named = [
         (libc::SIGALRM, "ALRM"),
-        (libc::SIGUSR2, "USR2"),
         (libc::SIGIO, "IO"),
         (libc::SIGPWR, "PWR"),
         (libc::SIGXCPU, "XCPU"),

@@ -39,7 +39,10 @@ fn every_event_can_be_named_and_a_slip_finds_the_right_one() {
         "mail.on: there is no event fatl; did you mean `fatal`?"
     );
     let told = mail_refused(&format!("{MAIL}, on: [everything]"));
-    assert!(told.contains("there are waiting, starting, ") && told.ends_with("unexpected_exit"), "{told}");
+    assert!(
+        told.contains("there are waiting, starting, ") && told.ends_with("unexpected_exit"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -207,6 +207,7 @@ impl Command {
         let how = match exit {
             Exit::Code(code) => format!("exec exited {code}"),
             Exit::Signal(signal) => format!("exec killed by {}", signal_name(signal)),
+            Exit::Unknown => "exec ended, status unknown".to_owned(),
         };
         let lines = self.said.split(|byte| *byte == b'\n').map(notice::clean);
         let said = lines.into_iter().find(|line| !line.is_empty());

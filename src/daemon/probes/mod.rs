@@ -248,6 +248,25 @@ impl Probes {
         self.arm(id);
     }
 
+    /// The pipes by which processes are to tell that they are ready, for the next version.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (Id, BorrowedFd<'_>)> {
+        let lines = self.watches.iter().map(|(id, watch)| (*id, watch.line.as_ref()));
+        lines.filter_map(|(id, line)| Some((id, line?.it.pipe.as_fd())))
+    }
+
+    /// One of them, had back.
+    ///
+    /// # Errors
+    /// Those of epoll_ctl(2).
+    pub(super) fn take_up(&mut self, id: Id, process: &Process, line: OwnedFd) -> io::Result<()> {
+        let Some((pid, _)) = process.state.process() else { return Ok(()) };
+        let mut watch = Watch::new(pid, process.program.clone());
+        let token = self.set.add(line.as_fd(), id, Part::Line, Interest::Read)?;
+        watch.line = Some(Polled { it: Line::new(line.into()), token });
+        self.watches.insert(id, watch);
+        Ok(())
+    }
+
     /// Of no interest any more.
     pub(super) fn drop(&mut self, id: Id) {
         let Some(mut watch) = self.watches.remove(&id) else { return };

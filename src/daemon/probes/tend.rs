@@ -45,6 +45,12 @@ impl Daemon {
         self.probes.follow(id, process, user, self.now.at);
     }
 
+    /// Processes that were taken up are watched as those that were launched.
+    pub(in crate::daemon) fn watch_all(&mut self) {
+        let ids: Vec<Id> = self.supervisor.ids().collect();
+        ids.into_iter().for_each(|id| self.follow_probes(id));
+    }
+
     /// What is asked of these programs has changed.
     pub(in crate::daemon) fn change_probes(&mut self, programs: &[Rc<str>]) {
         if programs.is_empty() {

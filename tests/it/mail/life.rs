@@ -53,6 +53,23 @@ fn what_is_queued_goes_out_before_the_end() {
 }
 
 #[test]
+fn what_no_message_has_told_outlives_an_upgrade() {
+    let mut bench = up("server: 'file:out', digest: 1h, on: [stopped]", SLEEPER);
+    bench.ctl("stop a");
+    bench.until("the first is there", |bench| messages(bench, "out").len() == 1);
+    for _ in 0..2 {
+        bench.ctl("start a");
+        bench.ctl("stop a");
+        assert_eq!(bench.ctl("upgrade").status, 0);
+    }
+    assert_eq!(messages(&bench, "out").len(), 1, "the digest goes on as well");
+    bench.stop();
+    let bytes = messages(&bench, "out").remove(1);
+    let subject = crate::post_office::read(&bytes).subject().unwrap().to_owned();
+    assert!(subject.starts_with("a stopped 2 times: "), "{subject}");
+}
+
+#[test]
 fn a_server_that_never_answers_does_not_keep_the_daemon() {
     let office = PostOffice::open(Manner { is_silent: true, ..Manner::default() });
     let mut bench = up(&format!("server: 'smtp://{}'", office.address), FAILS);

@@ -1,0 +1,158 @@
+//! The next daemon after one that was killed: takes over what still runs, and goes on with
+//! the rest where it was.
+//!
+//! A process is taken for the one on record only if number, start time and boot are the same; it is
+//! then held by a descriptor that never means another. One that has ended meanwhile has
+//! ended in a way that nobody can tell, and its policy decides. Everything else, a stop that a
+//! person asked for or a delay between two starts, goes on. A program that is configured otherwise by
+//! now, or not at all, is treated as by a reload.
+//!
+//! A daemon that was killed while it stopped everything had nobody's wish for it: what it stopped is
+//! started again if `autostart` says so, as after a shutdown that came to its end.
+
+use std::rc::Rc;
+
+use super::Daemon;
+use super::journal::{Left, Past, Up, base};
+use crate::config::{self, Config, Level, Program, Signal};
+use crate::protocol::EventName;
+use crate::supervisor::{Event, Exit, Id, Process};
+use crate::sys::cause;
+use crate::sys::pidfd::PidFd;
+
+impl Daemon {
+    /// Takes over what an earlier daemon has left, if it did not end in order.
+    ///
+    /// # Errors
+    /// That a process cannot be watched: to go on would start a second one.
+    pub(super) fn take_over(&mut self, config: &Config) -> Result<(), String> {
+        if !self.state_dir.is_there() {
+            return Ok(());
+        }
+        let past = match self.journal.past() {
+            Ok(None) => return Ok(()),
+            Ok(Some(past)) => past,
+            Err(why) => {
+                self.warn(&format!(
+                    "{} is not believed: {why}; what an earlier daemon left running is not taken over",
+                    self.journal.path().display()
+                ));
+                return Ok(());
+            }
+        };
+        if past.damaged > 0 {
+            let plural = if past.damaged == 1 { "line" } else { "lines" };
+            self.warn(&format!(
+                "{}: {} damaged {plural}; a process of which nothing else tells is not taken over",
+                self.journal.path().display(),
+                past.damaged
+            ));
+        }
+        if past.boot != Some(self.journal.boot()) {
+            return Ok(());
+        }
+        self.log(Level::Warning, "the last daemon did not end in order", &[]);
+        let logger = past.logger.filter(|logger| logger.boot == self.journal.boot());
+        self.take_over_processes(past, config)?;
+        self.find_captures(logger.map(|logger| (logger.pid, logger.start)));
+        Ok(())
+    }
+
+    fn take_over_processes(&mut self, past: Past, config: &Config) -> Result<(), String> {
+        for ((name, index), left) in past.processes {
+            let held = self.hold(&left)?;
+            let program = config.programs.get(&name);
+            let is_wanted = program.is_some_and(|program| index < program.numprocs);
+            if held.is_none() && (past.was_shutting_down || !is_wanted) {
+                continue;
+            }
+            let program = match (program, &left.up) {
+                (Some(program), _) => program.clone(),
+                (None, Some(up)) => departed(up, &config.daemon),
+                (None, None) => continue,
+            };
+            let id = self.supervisor.restore(&program, &left.process, base(), self.now);
+            match held {
+                Some(process) => {
+                    self.adopt(id, process, &left)?;
+                    if past.was_shutting_down && is_wanted && program.policy.autostart {
+                        self.supervisor.event(id, Event::Start, self.now);
+                    }
+                }
+                None => self.died_meanwhile(id, &left),
+            }
+            if self.supervisor.get(id).is_some_and(Process::is_disabled) {
+                self.supervisor.event(id, Event::Stop, self.now);
+            }
+            if !is_wanted {
+                self.supervisor.event(id, Event::Remove, self.now);
+            } else if !is_same(&left, &program) {
+                self.supervisor.event(id, Event::Relaunch, self.now);
+            }
+        }
+        Ok(())
+    }
+
+    /// The process itself, if it is there.
+    fn hold(&self, left: &Left) -> Result<Option<PidFd>, String> {
+        let Some(up) = left.up.as_ref().filter(|up| up.boot == self.journal.boot()) else {
+            return Ok(None);
+        };
+        if self.adopted.get(up.pid).is_some() {
+            return Ok(None);
+        }
+        PidFd::open(up.pid, up.start).map_err(|error| cannot_watch(up, &error))
+    }
+
+    fn adopt(&mut self, id: Id, process: PidFd, left: &Left) -> Result<(), String> {
+        let (Some(up), (pid, _)) = (left.up.clone(), process.identity()) else { return Ok(()) };
+        self.adopted.add(process).map_err(|error| cannot_watch(&up, &error))?;
+        self.journal.remember(up);
+        self.tell_of_adoption(id, pid);
+        if left.was_asked {
+            self.journal.was_asked(pid);
+        } else {
+            self.supervisor.ask_again(id);
+        }
+        Ok(())
+    }
+
+    fn tell_of_adoption(&mut self, id: Id, pid: i32) {
+        let Some(process) = self.supervisor.get(id) else { return };
+        let (name, state) = (process.name(), process.state.name());
+        let message = format!("taken over from the last daemon, {state}");
+        let facts = [("name", name.as_str()), ("pid", &pid.to_string()), ("state", state.as_str())];
+        self.log(Level::Info, "adopted", &facts);
+        let mut event = self.daemon_event(EventName::Adopted, message);
+        (event.name, event.pid, event.to) = (Some(name), Some(pid), Some(state));
+        self.publish(&event);
+    }
+
+    fn died_meanwhile(&mut self, id: Id, left: &Left) {
+        let Some(pid) = left.process.state.pid() else { return };
+        self.supervisor.event(id, Event::Ended(pid, Exit::Unknown), self.now);
+    }
+}
+
+/// Whether a start now would be the start that it had.
+fn is_same(left: &Left, program: &Program) -> bool {
+    let had = left.up.as_ref().map_or(left.digest, |up| up.digest);
+    had == program.launch.digest()
+}
+
+/// The program of a process that is configured no more.
+pub(super) fn departed(up: &Up, daemon: &config::Daemon) -> Rc<Program> {
+    let (signal, group, time) = up.stop;
+    let stop = (Signal(signal), group, time);
+    Rc::new(Program::departed(Rc::from(&*up.program), up.of, stop, daemon))
+}
+
+fn cannot_watch(up: &Up, error: &std::io::Error) -> String {
+    format!(
+        "{} of the last daemon lives with pid {}, and cannot be watched: {}; to go on would start a \
+         second one",
+        up.program,
+        up.pid,
+        cause(error)
+    )
+}

@@ -1,0 +1,52 @@
+//! Logs that go on being read through an upgrade, from the byte where they were.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Tail, Tailed};
+use crate::sys::handover::inherited;
+
+/// One of them.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(in crate::daemon) struct KeptLog {
+    name: Option<String>,
+    path: PathBuf,
+    file: Option<RawFd>,
+    at: u64,
+}
+
+impl Tail {
+    /// All of them, as plain data.
+    pub(in crate::daemon) fn keep(&self) -> Vec<KeptLog> {
+        let keep = |log: &Tailed| KeptLog {
+            name: log.name.clone(),
+            path: log.path.clone(),
+            file: log.file.as_ref().map(AsRawFd::as_raw_fd),
+            at: log.at,
+        };
+        self.logs.iter().map(keep).collect()
+    }
+
+    /// The descriptors that they need.
+    pub(in crate::daemon) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.logs.iter().filter_map(|log| log.file.as_ref()).map(AsFd::as_fd).collect()
+    }
+
+    /// Them again.
+    ///
+    /// # Errors
+    /// That a descriptor is not there.
+    pub(in crate::daemon) fn take_up(kept: Vec<KeptLog>, now: Instant) -> io::Result<Self> {
+        let take_up = |KeptLog { name, path, file, at }| {
+            let file = file.map(|fd| inherited(fd).map(File::from)).transpose()?;
+            Ok(Tailed { name, path, file, at })
+        };
+        let logs = kept.into_iter().map(take_up).collect::<io::Result<_>>()?;
+        Ok(Self { logs, due: now })
+    }
+}

@@ -1,0 +1,92 @@
+//! Who a process is. A number alone may be another's by now: number and start time together
+//! are one process's for as long as the machine is up, and the boot's name says since when.
+
+use std::fs;
+
+/// When a process was started, in clock ticks since the boot: field 22 of `/proc/PID/stat`.
+/// None: there is no such process, or no /proc that is of this PID namespace.
+pub fn start_time(pid: i32) -> Option<u64> {
+    Stat::of(pid)?.number(START_TIME)
+}
+
+/// Whether this very process is there, a zombie or not.
+pub fn exists(pid: i32, start: u64) -> bool {
+    start_time(pid) == Some(start)
+}
+
+/// The status of a process that has ended and was not reaped, as wait(2) would tell it: field 52.
+/// None: it lives, is reaped, or the field may not be read, in which case it shows 0.
+pub fn status_of_zombie(pid: i32, start: u64) -> Option<i32> {
+    let stat = Stat::of(pid)?;
+    let is_it = stat.field(0) == Some("Z") && stat.number(START_TIME) == Some(start);
+    let status = stat.number(EXIT_CODE).and_then(|status| i32::try_from(status).ok());
+    status.filter(|_| is_it && may_look_into(pid))
+}
+
+/// The name of this boot and PID namespace: what a process was called in another means nothing here.
+pub fn boot() -> Option<String> {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
+    Some(format!("{} {}", boot.trim(), namespace.display()))
+}
+
+/// Places in `/proc/PID/stat`, counted from the field after the name in parentheses.
+const START_TIME: usize = 19;
+const EXIT_CODE: usize = 49;
+
+/// What stands there behind the name, which may itself hold anything.
+struct Stat(String);
+
+impl Stat {
+    fn of(pid: i32) -> Option<Self> {
+        let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let stat = String::from_utf8_lossy(&stat);
+        stat.rsplit_once(") ").map(|(_, rest)| Self(rest.trim_end().to_owned()))
+    }
+
+    fn field(&self, place: usize) -> Option<&str> {
+        self.0.split(' ').nth(place)
+    }
+
+    fn number(&self, place: usize) -> Option<u64> {
+        self.field(place)?.parse().ok()
+    }
+}
+
+/// The rule of ptrace(2) for reading: the same user and group in every way, or the capability.
+fn may_look_into(pid: i32) -> bool {
+    const CAP_SYS_PTRACE: u64 = 1 << 19;
+    let status = |of: &str| fs::read_to_string(format!("/proc/{of}/status")).unwrap_or_default();
+    let (me, other) = (status("self"), status(&pid.to_string()));
+    let line = |text: &str, key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key));
+        line.map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    };
+    let all_mine = |key| {
+        let mine = line(&me, key).and_then(|ids| ids.last().cloned());
+        let theirs = line(&other, key).unwrap_or_default();
+        mine.is_some_and(|mine| theirs.len() >= 3 && theirs.iter().take(3).all(|id| *id == mine))
+    };
+    let capabilities = line(&me, "CapEff:").and_then(|words| words.first().cloned());
+    let capabilities = capabilities.and_then(|hex| u64::from_str_radix(&hex, 16).ok());
+    capabilities.is_some_and(|set| set & CAP_SYS_PTRACE != 0)
+        || (all_mine("Uid:") && all_mine("Gid:"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn me() -> i32 {
+        i32::try_from(std::process::id()).unwrap()
+    }
+
+    #[test]
+    fn a_process_is_known_by_number_and_start() {
+        let start = start_time(me()).unwrap();
+        assert!(start > 0 && exists(me(), start) && !exists(me(), start + 1));
+        assert_eq!(start_time(i32::MAX), None);
+        assert_eq!(status_of_zombie(me(), start), None, "it lives");
+        assert!(boot().unwrap().contains("pid:["));
+    }
+}

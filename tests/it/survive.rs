@@ -1,0 +1,9 @@
+//! A daemon that is killed: what it leaves, and what the next one makes of it.
+
+mod adopt;
+mod chaos;
+mod damage;
+mod disable;
+mod order;
+mod output;
+mod upgrade;

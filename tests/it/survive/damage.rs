@@ -1,0 +1,137 @@
+//! A journal that is damaged, foreign, gone or cannot be written; and numbers that are another's.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use crate::bench::{Bench, exists, finished, is_root, lives, until};
+
+const TWO: &str = "a: {cmd: sleep 1000, numprocs: 2, starttime: 0}";
+
+#[test]
+fn a_damaged_line_is_told_of_and_no_process_is_lost_by_it() {
+    let mut bench = Bench::up(TWO);
+    let pids = ["a:0", "a:1"].map(|name| bench.pid_of(name));
+    bench.kill();
+    let path = bench.path("state/journal");
+    let mut journal = fs::read(&path).unwrap();
+    let up = String::from_utf8_lossy(&journal).find("{\"up\":").unwrap();
+    journal[up + 20] ^= 1;
+    journal.extend_from_slice(b"\n{\"up\":{\"program\":\"a\",\"in");
+    fs::write(&path, journal).unwrap();
+    bench.start();
+    assert!(bench.log().contains("2 damaged lines"), "{}", bench.log());
+    assert_eq!(["a:0", "a:1"].map(|name| bench.pid_of(name)), pids);
+}
+
+#[test]
+fn a_journal_that_others_may_write_is_not_believed() {
+    let mut bench = Bench::up(TWO);
+    let pids = ["a:0", "a:1"].map(|name| bench.pid_of(name));
+    bench.kill();
+    fs::set_permissions(bench.path("state/journal"), fs::Permissions::from_mode(0o666)).unwrap();
+    let left = bench.recorded();
+    bench.start();
+    assert!(bench.log().contains("is not believed: others may"), "{}", bench.log());
+    assert!(pids.into_iter().all(lives), "they were left alone");
+    bench.stop();
+    for (pid, _) in left {
+        crate::bench::signal(pid, libc::SIGKILL);
+    }
+}
+
+#[test]
+fn a_state_folder_that_is_gone_is_told_of_and_made_anew() {
+    let mut bench = Bench::new(TWO);
+    bench.configure_daemon("log: {file: daemon.log},", TWO);
+    bench.start();
+    let mut client = bench.client();
+    fs::rename(bench.path("state"), bench.path("away")).unwrap();
+    for _ in 0..2 {
+        let answer = client.ask("restart all");
+        assert_eq!(answer.last().unwrap()["end"]["exit"], 0, "{answer:?}");
+    }
+    let log = bench.read("daemon.log");
+    assert_eq!(log.matches("the next one does not know").count(), 1, "{log}");
+    until("it is made anew", || bench.read("daemon.log").contains("gone: made anew"));
+    bench.until("clients find it", |bench| bench.ctl("status").status == 0);
+    let pids = ["a:0", "a:1"].map(|name| bench.pid_of(name));
+    let other = finished(bench.daemon_command());
+    assert_eq!(other.status, 1, "the lock is held again: {other:?}");
+    bench.kill();
+    bench.start();
+    assert_eq!(["a:0", "a:1"].map(|name| bench.pid_of(name)), pids);
+}
+
+#[test]
+fn a_disk_that_is_full_stops_nothing_and_what_runs_is_known_by_the_next_daemon() {
+    let mut bench = Bench::new("");
+    let folder = bench.path("state");
+    fs::create_dir(&folder).unwrap();
+    let mount = ["-t", "tmpfs", "-o", "size=1m,mode=700", "none"];
+    if !is_root() || !Command::new("mount").args(mount).arg(&folder).status().unwrap().success() {
+        eprintln!("left out: nothing may be mounted here");
+        return;
+    }
+    let _mounted = Mounted(folder.clone());
+    bench.configure_daemon("log: {file: daemon.log},", TWO);
+    bench.start();
+    let mut full = fs::File::create(folder.join("full")).unwrap();
+    while std::io::Write::write(&mut full, &[0; 4096]).is_ok_and(|count| count > 0) {}
+    for _ in 0..20 {
+        assert_eq!(bench.ctl("restart a:0").status, 0);
+    }
+    let pids = ["a:0", "a:1"].map(|name| bench.pid_of(name));
+    bench.kill();
+    bench.start();
+    assert_eq!(["a:0", "a:1"].map(|name| bench.pid_of(name)), pids);
+    assert_eq!(bench.ctl("disable a:0").status, 1, "there is no room to write that down");
+    bench.stop();
+}
+
+/// A file system that goes with the test.
+struct Mounted(std::path::PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// In a PID namespace of its own, where a number can be had again.
+#[test]
+fn a_number_that_is_another_s_by_now_is_left_alone() {
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--pid", "--fork", "--mount-proc", "true"]);
+    if !is_root() || !unshare.status().is_ok_and(|status| status.success()) {
+        eprintln!("left out: no PID namespace may be made here");
+        return;
+    }
+    let bench = Bench::new("a: {cmd: sleep 1000, starttime: 0}");
+    let script = bench.write(
+        "script",
+        r#"
+            "$1" daemon -c taskmaster.yaml >/dev/null 2>&1 & daemon=$!
+            ctl() { "$binary" shell -c taskmaster.yaml "$@"; }
+            binary=$1
+            until ctl status >/dev/null 2>&1; do sleep 0.02; done
+            pid=$(ctl pid a); pid=${pid##* }
+            kill -9 $daemon; wait $daemon
+            kill -9 $pid; while [ -d /proc/$pid ]; do sleep 0.02; done
+            sleep 0.05
+            echo $((pid - 1)) > /proc/sys/kernel/ns_last_pid; sleep 1001 & stranger=$!
+            [ $stranger = $pid ] || { echo "not the same number: $pid $stranger"; exit 0; }
+            "$1" daemon -c taskmaster.yaml >/dev/null 2>&1 & daemon=$!
+            until ctl status >/dev/null 2>&1; do sleep 0.02; done
+            ctl shutdown >/dev/null; wait $daemon
+            kill -0 $stranger && echo "the stranger lives"
+        "#,
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--kill-child", "--mount-proc", "bash"]).arg(&script);
+    command.arg(env!("CARGO_BIN_EXE_taskmaster")).current_dir(bench.path(""));
+    let said = finished(command);
+    assert_eq!(said.out.lines().last(), Some("the stranger lives"), "{said:?}\n{}", bench.log());
+    assert!(bench.log().contains("ended, status unknown"), "{}", bench.log());
+    assert!(!exists(&bench.path("state/journal")));
+}

@@ -1,0 +1,43 @@
+//! What waits for others, and who is not ready yet, over a crash and an upgrade.
+
+use crate::bench::{Bench, lives};
+
+const ORDER: &str = "db: {cmd: \"bash -c 'until [ -e go ]; do sleep 0.02; done; echo >&9; exec sleep 1000'\", ready: {fd: 9, timeout: 1000}}\n\
+     web: {cmd: sleep 1000, starttime: 0, depends_on: [db]}";
+
+#[test]
+fn an_upgrade_keeps_who_waits_and_the_way_to_say_that_one_is_ready() {
+    let mut bench = Bench::up(ORDER);
+    bench.until_state("web", "WAITING");
+    let db = bench.pid_of("db");
+    for _ in 0..2 {
+        assert_eq!(bench.ctl("upgrade").status, 0);
+        assert_eq!((bench.state("web").as_str(), bench.pid_of("db")), ("WAITING", db));
+    }
+    bench.write("go", "");
+    bench.until_state("web", "RUNNING");
+    assert_eq!(bench.ctl("upgrade").status, 0);
+    assert_eq!(bench.ctl("stop db").status, 0);
+    assert_eq!(bench.state("web"), "STOPPED", "dependents first");
+    bench.stop();
+}
+
+#[test]
+fn who_waits_when_the_daemon_is_killed_waits_on() {
+    let mut bench = Bench::up(
+        "db: {cmd: sleep 1000, starttime: 1000}\nweb: {cmd: sleep 1000, starttime: 0, depends_on: [db]}",
+    );
+    bench.until_state("web", "WAITING");
+    let db = bench.pid_of("db");
+    bench.kill();
+    bench.configure(
+        "db: {cmd: sleep 1000, starttime: 0}\nweb: {cmd: sleep 1000, starttime: 0, depends_on: [db]}",
+    );
+    bench.start();
+    bench.until_state("web", "RUNNING");
+    assert_eq!(bench.pid_of("db"), db);
+    let web = bench.pid_of("web");
+    assert_eq!(bench.ctl("stop db").status, 0);
+    assert!(!lives(web));
+    bench.stop();
+}
