@@ -119,6 +119,8 @@ impl Daemon {
         }
         let begun = if self.supervisor.is_shutting_down() {
             Err("the daemon is shutting down".to_owned())
+        } else if self.supervisor.has_rolls() {
+            Err("a rolling restart is under way; try again when it is over".to_owned())
         } else {
             self.run_check()
         };
@@ -225,7 +227,7 @@ impl Daemon {
     /// At the end of a turn: goes on as the new file, if that is ready and nothing is left undone.
     pub(super) fn go_on_as_new(&mut self) {
         let is_ready = self.upgrade.as_ref().is_some_and(|upgrade| upgrade.is_ready);
-        if !is_ready || self.supervisor.has_effects() {
+        if !is_ready || self.supervisor.has_effects() || self.supervisor.has_rolls() {
             return;
         }
         if self.supervisor.is_shutting_down() {

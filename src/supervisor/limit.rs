@@ -9,6 +9,12 @@ use crate::config::MaxRestarts;
 #[derive(Debug, Default)]
 pub(super) struct Restarts(VecDeque<Instant>);
 
+impl FromIterator<Instant> for Restarts {
+    fn from_iter<T: IntoIterator<Item = Instant>>(times: T) -> Self {
+        Self(times.into_iter().collect())
+    }
+}
+
 impl Restarts {
     /// There was one more.
     pub(super) fn add(&mut self, at: Instant, limit: Option<&MaxRestarts>) {
@@ -16,6 +22,11 @@ impl Restarts {
         self.0.push_back(at);
         let surplus = self.0.len().saturating_sub(most);
         self.0.drain(..surplus);
+    }
+
+    /// When they were, oldest first.
+    pub(super) fn times(&self) -> impl Iterator<Item = Instant> + '_ {
+        self.0.iter().copied()
     }
 
     /// Somebody asked for a start: what was before is forgiven.

@@ -69,6 +69,11 @@ impl Supervisor {
         Ok(self.rolled)
     }
 
+    /// Whether a rolling restart is under way.
+    pub fn has_rolls(&self) -> bool {
+        !self.rolls.is_empty()
+    }
+
     /// The health check of the process with this pid has passed.
     pub fn healthy(&mut self, id: Id, pid: Pid, now: Moment) {
         if let Some(process) = self.slot(id) {

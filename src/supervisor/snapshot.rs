@@ -33,6 +33,12 @@ pub struct Snapshot {
     pub last_end: Option<(Exit, bool)>,
     /// Why the last launch failed.
     pub failure: Option<Failure>,
+    /// When it came to rest, if that was by an end that nobody expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<u64>,
+    /// When it was started lately without anybody asking: what counts for `max_restarts`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarted: Vec<u64>,
 }
 
 /// A [`State`] as it is written down. Never change what a name means: older ones are read.
@@ -177,6 +183,8 @@ impl Process {
             restarts: self.restarts,
             last_end: self.last_end,
             failure: self.failure.clone(),
+            failed_at: self.failed_at.map(|at| base.nanos(at)),
+            restarted: self.restarted.times().map(|at| base.nanos(at)).collect(),
         }
     }
 }
@@ -219,6 +227,8 @@ impl Supervisor {
             process.last_end = left.last_end;
             process.failure.clone_from(&left.failure);
             process.last_failure.clone_from(&left.failure);
+            process.failed_at = left.failed_at.map(|at| base.instant(at));
+            process.restarted = left.restarted.iter().map(|at| base.instant(*at)).collect();
             process.ever = left.since.is_some();
             process.launched = state.process().map(|(_, started)| started);
         }

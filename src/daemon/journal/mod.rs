@@ -291,6 +291,8 @@ mod tests {
             restarts: 2,
             last_end: Some((Exit::Code(3), false)),
             failure: None,
+            failed_at: Some(5),
+            restarted: vec![3, 4],
         }
     }
 

@@ -88,8 +88,10 @@ impl Past {
                     },
                     since: last.as_ref().and_then(|last| last.since),
                     restarts: up.restarts,
-                    last_end: last.and_then(|last| last.last_end),
+                    last_end: last.as_ref().and_then(|last| last.last_end),
                     failure: None,
+                    failed_at: None,
+                    restarted: last.map(|last| last.restarted).unwrap_or_default(),
                 };
                 Left { process, digest: up.digest, up: Some(up), was_asked: false }
             }

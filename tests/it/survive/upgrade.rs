@@ -260,3 +260,30 @@ fn a_download_goes_on_through_upgrades() {
     assert_eq!(bench.row("www")["restarts"], Value::from(0));
     bench.stop();
 }
+
+#[test]
+fn restarts_are_counted_on() {
+    let bench = Bench::up(
+        "a: {cmd: sleep 1000, starttime: 0, backoff: 0, max_restarts: {count: 2, within: 1h}}",
+    );
+    for _ in 0..2 {
+        let pid = bench.pid_of("a");
+        signal(pid, libc::SIGKILL);
+        bench.until("it is up again", |bench| bench.has_new_pid("a", pid));
+    }
+    upgrade(&bench);
+    signal(bench.pid_of("a"), libc::SIGKILL);
+    bench.until_state("a", "FATAL");
+}
+
+#[test]
+fn a_rolling_restart_is_not_cut_short() {
+    let bench = Bench::up("a: {cmd: sleep 1000, numprocs: 2, starttime: 0}");
+    bench.configure("a: {cmd: sleep 1000, numprocs: 2, starttime: 1000}");
+    assert_eq!(bench.ctl("reload").status, 0);
+    assert_eq!(bench.ctl("restart --rolling --no-wait a").status, 0);
+    bench.until_state("a:0", "STARTING");
+    let said = bench.ctl("upgrade");
+    assert!(said.status == 1 && said.err.contains("a rolling restart is under way"), "{said:?}");
+    assert_eq!(bench.state("a:1"), "RUNNING");
+}
