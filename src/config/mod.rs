@@ -82,6 +82,20 @@ pub struct Config {
     pub warnings: Vec<Problem>,
 }
 
+impl Config {
+    /// Shares with `old` the programs that are as they were, so that two readings of a file
+    /// do not take twice the memory for as long as a process lives.
+    pub fn share_with(&mut self, old: &Self) {
+        for (name, program) in &mut self.programs {
+            if let Some(known) = old.programs.get(name)
+                && known == program
+            {
+                *program = Rc::clone(known);
+            }
+        }
+    }
+}
+
 /// The `daemon:` section.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Daemon {

@@ -63,7 +63,7 @@ use crate::sys::process::{Detached, Starting, detach};
 use crate::sys::signals::Signals;
 use crate::sys::spawn::Launcher;
 use crate::sys::timer::Timer;
-use crate::sys::{cause, clock, files, poll, random};
+use crate::sys::{cause, clock, files, memory, poll, random};
 
 /// What the command line says.
 #[derive(Debug)]
@@ -188,6 +188,7 @@ impl Daemon {
             self.perform(turn::EFFECTS_A_TURN);
             self.tend_logger();
         }
+        memory::give_back();
         if let Some(starting) = starting {
             starting.done();
         }

@@ -5,11 +5,17 @@ use super::{Daemon, check, source};
 use crate::config::{Changes, Config, Level, LogTarget, Problem, Problems, diff};
 use crate::protocol::{EventName, PlanRow, ProblemRow, Reply};
 use crate::supervisor::Plan;
-use crate::sys::process;
+use crate::sys::{memory, process};
 
 impl Daemon {
     /// `reload`: the answer tells the problems, or the plan.
     pub(super) fn reload(&mut self, dry_run: bool) -> Vec<Reply> {
+        let answer = self.read_and_apply(dry_run);
+        memory::give_back();
+        answer
+    }
+
+    fn read_and_apply(&mut self, dry_run: bool) -> Vec<Reply> {
         if self.supervisor.is_shutting_down() {
             return vec![Reply::failed(1, "the daemon is shutting down: nothing is reloaded")];
         }
@@ -74,6 +80,7 @@ impl Daemon {
                 new.log.target = LogTarget::Stderr;
             }
         }
+        config.share_with(&self.config);
         self.kitchen.look_up(&config);
         Ok((config, texts))
     }

@@ -15,6 +15,7 @@ pub mod handover;
 pub mod identity;
 pub mod limits;
 pub mod lock;
+pub mod memory;
 pub mod notify;
 pub mod output;
 pub mod pidfd;
