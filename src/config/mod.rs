@@ -83,16 +83,17 @@ pub struct Config {
 }
 
 impl Config {
-    /// Shares with `old` the programs that are as they were, so that two readings of a file
-    /// do not take twice the memory for as long as a process lives.
-    pub fn share_with(&mut self, old: &Self) {
-        for (name, program) in &mut self.programs {
-            if let Some(known) = old.programs.get(name)
-                && known == program
-            {
-                *program = Rc::clone(known);
-            }
-        }
+    /// Becomes what `new` is. Programs that are as they were stay where they are in memory: what
+    /// lives is not copied, and not scattered among what reading the file has left free.
+    pub fn become_like(&mut self, mut new: Self) {
+        let mut programs = std::mem::take(&mut new.programs);
+        self.programs.retain(|name, program| match programs.get(name) {
+            Some(new) if new == program => programs.remove(name).is_some(),
+            _ => false,
+        });
+        self.programs.extend(programs);
+        new.programs = std::mem::take(&mut self.programs);
+        *self = new;
     }
 }
 

@@ -80,7 +80,6 @@ impl Daemon {
                 new.log.target = LogTarget::Stderr;
             }
         }
-        config.share_with(&self.config);
         self.kitchen.look_up(&config);
         Ok((config, texts))
     }
@@ -115,7 +114,7 @@ impl Daemon {
         let probed = changes.changed.iter().filter(|change| change.keys.iter().any(is_probed));
         self.change_probes(&probed.map(|change| change.name.clone()).collect::<Vec<_>>());
         self.apply_to_daemon(&mut config);
-        self.config = config;
+        self.config.become_like(config);
         if changes.reports.contains(&"mail") {
             self.change_mail();
         }
