@@ -1,5 +1,8 @@
 //! The event log: one line an event, to a file that is rotated, to stderr or to syslog.
 //!
+//! What a turn of the loop has to say goes out as one write(2) at its end, before clients are
+//! answered: who has heard of something finds it in the log.
+//!
 //! Writing never holds the daemon up and never fails it: a line that cannot be written is
 //! counted, and the count is the first thing that is written when it can be again.
 
@@ -34,6 +37,12 @@ pub(super) struct EventLog {
     echo: Option<Level>,
     /// Lines that could not be written since the last that could.
     lost: u64,
+    /// Whole lines for the file that are not written yet.
+    pending: String,
+    /// As many of `lost` as the first of them tells of.
+    told: u64,
+    /// Whole lines for stderr that are not written yet.
+    echoed: String,
 }
 
 #[derive(Debug)]
@@ -61,6 +70,9 @@ const PIPE_BUF: usize = 4096;
 /// A line's text is cut at this many bytes.
 const LINE_LIMIT: usize = PIPE_BUF - 96;
 
+/// So many bytes are written though the turn goes on.
+const ENOUGH: usize = 16 * 1024;
+
 /// A part of a line in JSON is cut at this many bytes.
 const PART_LIMIT: usize = 1000;
 
@@ -72,7 +84,8 @@ impl EventLog {
     pub(super) fn open(settings: &Log, echo: Option<Level>) -> Result<Self, String> {
         let sink = Sink::open(&settings.target)?;
         let echo = echo.filter(|_| settings.target != LogTarget::Stderr);
-        Ok(Self { settings: settings.clone(), sink, echo, lost: 0 })
+        let (pending, echoed) = (String::new(), String::new());
+        Ok(Self { settings: settings.clone(), sink, echo, lost: 0, pending, told: 0, echoed })
     }
 
     /// The same, after an upgrade: one that cannot be opened now is tried again with each line.
@@ -87,13 +100,16 @@ impl EventLog {
     /// # Errors
     /// As [`EventLog::open`]; what was open stays so.
     pub(super) fn reopen(&mut self, settings: &Log) -> Result<(), String> {
-        self.sink = Sink::open(&settings.target)?;
+        let sink = Sink::open(&settings.target)?;
+        self.flush();
+        self.sink = sink;
         self.settings = settings.clone();
         Ok(())
     }
 
     /// From now on stderr is nobody's.
     pub(super) fn stop_echo(&mut self) {
+        self.flush();
         self.echo = None;
     }
 
@@ -102,18 +118,40 @@ impl EventLog {
         if line.level > self.settings.level {
             return;
         }
-        if self.lost > 0 {
+        if self.lost > 0 && self.told == 0 {
             let message = format!("{} lines of this log could not be written", self.lost);
             let lost = Line { level: Level::Warning, message: &message, facts: &[] };
             if self.put(wall, &lost).is_ok() {
-                self.lost = 0;
+                match self.sink {
+                    // Not before it is in the file.
+                    Sink::File { .. } => self.told = self.lost,
+                    Sink::Stderr | Sink::Syslog(_) | Sink::Nowhere => self.lost = 0,
+                }
             }
         }
         if self.put(wall, line).is_err() {
             self.lost += 1;
         }
         if self.echo.is_some_and(|level| line.level <= level) {
-            let _ = to_stderr(&self.shape(wall, line));
+            self.echoed.push_str(&self.shape(wall, line));
+        }
+        if self.pending.len().max(self.echoed.len()) > ENOUGH {
+            self.flush();
+        }
+    }
+
+    /// Writes what has been gathered.
+    pub(super) fn flush(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        let mut rest = pending.as_str();
+        while !rest.is_empty() {
+            let (part, more) = rest.split_at(self.until_full(rest));
+            self.append(part);
+            rest = more;
+        }
+        let echoed = std::mem::take(&mut self.echoed);
+        for part in pieces(&echoed) {
+            let _ = to_stderr(part);
         }
     }
 
@@ -133,15 +171,47 @@ impl EventLog {
                 self.sink = Sink::open(&self.settings.target).map_err(io::Error::other)?;
                 self.put(wall, line)
             }
-            Sink::File { file, size, .. } => {
-                file.write_all(text.as_bytes())?;
-                *size += u64::try_from(text.len()).unwrap_or(0);
-                let full = self.settings.max_bytes > 0 && *size >= self.settings.max_bytes;
-                if full && self.rotate().is_err() {
-                    self.put_off_rotation();
-                }
+            Sink::File { .. } => {
+                self.pending.push_str(&text);
                 Ok(())
             }
+        }
+    }
+
+    /// How many bytes of these lines belong in the file before it is rotated.
+    fn until_full(&self, lines: &str) -> usize {
+        let Sink::File { size, .. } = &self.sink else { return lines.len() };
+        let most = self.settings.max_bytes;
+        let mut ends = lines.match_indices('\n').map(|(at, _)| at + 1);
+        let fills = |end: &usize| most > 0 && size + u64::try_from(*end).unwrap_or(0) >= most;
+        ends.find(fills).unwrap_or(lines.len())
+    }
+
+    /// Writes whole lines, and counts those that cannot be. What is told of lost ones is the first.
+    fn append(&mut self, lines: &str) {
+        if let Sink::Nowhere = self.sink {
+            self.sink = Sink::open(&self.settings.target).unwrap_or(Sink::Nowhere);
+        }
+        let written = match &mut self.sink {
+            Sink::File { file, size, .. } => {
+                let written = write_all(file, lines.as_bytes());
+                *size += u64::try_from(written).unwrap_or(0);
+                written
+            }
+            Sink::Stderr | Sink::Syslog(_) | Sink::Nowhere => 0,
+        };
+        let missing = lines.get(written..).unwrap_or_default().matches('\n').count();
+        self.lost += u64::try_from(missing).unwrap_or(0);
+        if self.told > 0 {
+            let first = lines.find('\n').unwrap_or(0);
+            // The line that tells of the lost ones is none of them.
+            self.lost -= if written > first { self.told } else { 1 };
+            self.told = 0;
+        }
+        let Sink::File { size, .. } = &self.sink else { return };
+        let full = self.settings.max_bytes > 0 && *size >= self.settings.max_bytes;
+        if full && self.rotate().is_err() {
+            self.put_off_rotation();
         }
     }
 
@@ -283,6 +353,38 @@ fn quoted(value: &str) -> String {
     }
 }
 
+/// Writes as much as can be; how many bytes that was.
+fn write_all(mut to: &File, bytes: &[u8]) -> usize {
+    let mut written = 0;
+    while let Some(rest @ [_, ..]) = bytes.get(written..) {
+        match to.write(rest) {
+            Ok(0) => break,
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    written
+}
+
+/// Whole lines, as many at a time as a pipe takes at once.
+fn pieces(mut lines: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let within = cut(lines, PIPE_BUF);
+        let end =
+            if within.len() < lines.len() { within.rfind('\n').map(|at| at + 1) } else { None };
+        let (piece, rest) = lines.split_at(end.unwrap_or(within.len()));
+        lines = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+impl Drop for EventLog {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
 /// Writes to stderr only where that cannot block: a reader that sleeps loses lines instead.
 fn to_stderr(text: &str) -> io::Result<()> {
     let stderr = io::stderr();
@@ -352,6 +454,7 @@ mod tests {
         let mut log = EventLog::open(&settings, None).unwrap();
         for message in ["one", "two", "three"] {
             log.write(SystemTime::UNIX_EPOCH, &Line { level: Level::Info, message, facts: &[] });
+            log.flush();
         }
         let read = |path: &Path| fs::read_to_string(path).unwrap();
         assert_eq!(read(&path), "");

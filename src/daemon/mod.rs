@@ -187,6 +187,7 @@ impl Daemon {
             self.write_journal();
             self.perform(turn::EFFECTS_A_TURN);
             self.tend_logger();
+            self.log.flush();
         }
         memory::give_back();
         if let Some(starting) = starting {
@@ -204,6 +205,7 @@ impl Daemon {
         self.log(Level::Info, "daemon stopped", &[]);
         self.journal.remove();
         self.state_dir.remove_door();
+        self.log.flush();
         let Self { mut clients, state_dir, .. } = self;
         // Who waits for the shutdown may start the next daemon at once: the lock goes first.
         drop(state_dir);

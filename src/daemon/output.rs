@@ -67,7 +67,8 @@ impl Daemon {
     }
 
     /// The daemon's own log.
-    pub(super) fn own_log(&self) -> Logs {
+    pub(super) fn own_log(&mut self) -> Logs {
+        self.log.flush();
         let no_file = |what: &str| {
             let error = format!("the log goes to {what}, see daemon.log: there is no file to read");
             Err(vec![Reply::failed(exit::FAILED, error)])

@@ -259,6 +259,8 @@ impl Daemon {
 
     /// Sends what there is to send, and lets go of those who are gone.
     fn flush(&mut self) {
+        // First the log: who is answered may look into it.
+        self.log.flush();
         self.clients.iter_mut().for_each(Client::flush);
         self.tell_watchers();
         let over: Vec<String> = self
