@@ -13,8 +13,11 @@ use crate::sys::{children, signals};
 /// How soon after a death they are looked for: what was killed with its group is gone by then.
 const SOON: Duration = Duration::from_millis(100);
 
-/// How often at most: a look costs what there are of children.
+/// How often at most.
 const SELDOM: Duration = Duration::from_secs(1);
+
+/// How much more seldom for each child there is: a look walks over all of them.
+const FOR_EACH: Duration = Duration::from_millis(1);
 
 /// How long the daemon's end waits for those that do not die of SIGKILL.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -24,7 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Strays {
     known: BTreeSet<i32>,
     due: Option<Instant>,
-    last: Option<Instant>,
+    /// Not before that.
+    earliest: Option<Instant>,
     /// Since when the daemon waits for them to end.
     ending: Option<Instant>,
 }
@@ -37,8 +41,8 @@ impl Strays {
 
     /// A process has ended: its descendants may be ours now.
     pub(super) fn look_soon(&mut self, now: Instant) {
-        let earliest = self.last.map_or(now, |last| last + SELDOM);
-        self.due = self.due.or(Some(earliest.max(now + SOON)));
+        let soon = now + SOON;
+        self.due = self.due.or(Some(self.earliest.map_or(soon, |earliest| earliest.max(soon))));
     }
 
     /// Those that are known.
@@ -61,8 +65,10 @@ impl Daemon {
     /// Looks for children that are no program's, and logs the new ones.
     pub(super) fn look_for_strays(&mut self) {
         self.strays.due = None;
-        self.strays.last = Some(self.now.at);
-        for pid in children::list() {
+        let children = children::list();
+        let count = u32::try_from(children.len()).unwrap_or(u32::MAX);
+        self.strays.earliest = Some(self.now.at + SELDOM + FOR_EACH.saturating_mul(count));
+        for pid in children {
             if self.supervisor.by_pid(pid).is_some()
                 || self.captures.is_logger(pid)
                 || self.probes.is_command(pid)
