@@ -3,16 +3,22 @@
 
 use super::capture::Which;
 use super::journal::Entry;
+use super::turn::{EFFECTS_A_TURN, LAUNCHES_A_TURN};
 use super::{Daemon, recipe, words};
 use crate::config::Level;
 use crate::supervisor::{Change, Effect, Event, Id, Stage, State};
 use crate::sys::{cause, identity, signals};
 
 impl Daemon {
-    /// Performs effects, first in first out, `most` at most.
-    pub(super) fn perform(&mut self, most: usize) {
-        for _ in 0..most {
+    /// Performs effects, first in first out, as many as a turn may.
+    pub(super) fn perform(&mut self) {
+        let mut launches = 0;
+        for _ in 0..EFFECTS_A_TURN {
+            if launches == LAUNCHES_A_TURN {
+                return;
+            }
             let Some(effect) = self.supervisor.next_effect() else { return };
+            launches += usize::from(matches!(effect, Effect::Spawn(_)));
             match effect {
                 Effect::Spawn(id) => self.spawn(id),
                 Effect::Signal { id, pid, signal, group } => self.signal(id, pid, signal, group),

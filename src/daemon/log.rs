@@ -82,17 +82,18 @@ impl EventLog {
     /// # Errors
     /// What could not be opened, and why.
     pub(super) fn open(settings: &Log, echo: Option<Level>) -> Result<Self, String> {
-        let sink = Sink::open(&settings.target)?;
-        let echo = echo.filter(|_| settings.target != LogTarget::Stderr);
-        let (pending, echoed) = (String::new(), String::new());
-        Ok(Self { settings: settings.clone(), sink, echo, lost: 0, pending, told: 0, echoed })
+        Ok(Self::on(Sink::open(&settings.target)?, settings, echo))
     }
 
     /// The same, after an upgrade: one that cannot be opened now is tried again with each line.
     pub(super) fn resume(settings: &Log, echo: Option<Level>) -> Self {
-        let sink = Sink::open(&settings.target).unwrap_or(Sink::Nowhere);
+        Self::on(Sink::open(&settings.target).unwrap_or(Sink::Nowhere), settings, echo)
+    }
+
+    fn on(sink: Sink, settings: &Log, echo: Option<Level>) -> Self {
         let echo = echo.filter(|_| settings.target != LogTarget::Stderr);
-        Self { settings: settings.clone(), sink, echo, lost: 0 }
+        let (pending, echoed) = (String::new(), String::new());
+        Self { settings: settings.clone(), sink, echo, lost: 0, pending, told: 0, echoed }
     }
 
     /// Opens the file of this name again, as after somebody has moved it away.

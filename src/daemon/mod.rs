@@ -185,7 +185,7 @@ impl Daemon {
         while self.supervisor.has_effects() {
             self.read_clock();
             self.write_journal();
-            self.perform(turn::EFFECTS_A_TURN);
+            self.perform();
             self.tend_logger();
             self.log.flush();
         }

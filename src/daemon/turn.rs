@@ -24,6 +24,10 @@ use crate::sys::{cause, signals, spawn, wait};
 /// Effects that a turn performs at most before it listens again.
 pub(super) const EFFECTS_A_TURN: usize = 64;
 
+/// Launches among them: they take a fraction of a millisecond each, and a newcomer needs three turns
+/// to be let in, to prove itself and to be answered.
+pub(super) const LAUNCHES_A_TURN: usize = 4;
+
 /// How long the loop rests after an error of poll(2), which only a lack of memory explains, and
 /// newcomers wait where not even one descriptor is left to turn them away with.
 const AFTER_ERROR: Duration = Duration::from_millis(100);
@@ -56,7 +60,7 @@ impl Daemon {
             self.accept();
         }
         self.write_journal();
-        self.perform(EFFECTS_A_TURN);
+        self.perform();
         self.mind_the_end();
         self.tend_logger();
         self.tend_reports();

@@ -239,6 +239,7 @@ impl Daemon {
         }
         let file = self.own_file.clone();
         self.log(Level::Info, "going on as a new version", &[("file", &file.to_string_lossy())]);
+        self.log.flush();
         self.write_journal();
         let error = self.become_file(&file);
         self.refuse_upgrade(&format!("executing {}: {}", file.display(), cause(&error)));
