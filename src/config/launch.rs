@@ -10,6 +10,7 @@ use super::values;
 use super::{EnvFile, Output, Program};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// Variables by name, expanded.
 pub(super) type Layer = BTreeMap<String, Template>;
@@ -38,6 +39,7 @@ impl<'s> Reader<'s> {
         program: &mut Program,
     ) {
         let Program { name: program, policy, launch, .. } = program;
+        let policy = Rc::make_mut(policy);
         launch.base_env = self.env_layer(&outer.daemon_env, program, &[]);
         launch.env = self.env_layer(&outer.defaults_env, program, &[&launch.base_env]);
         let own = self.env_layer(env, program, &[&launch.env, &launch.base_env]);

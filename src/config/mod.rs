@@ -189,8 +189,8 @@ pub struct Program {
     pub name: Rc<str>,
     /// How many processes of it there are, 1 to 10000.
     pub numprocs: u32,
-    /// What a reload changes in place.
-    pub policy: Policy,
+    /// What a reload changes in place. Most programs share it: few say much of it themselves.
+    pub policy: Rc<Policy>,
     /// What a reload restarts for.
     pub launch: Launch,
     /// What it says about mail; none: as the section does.
@@ -198,6 +198,12 @@ pub struct Program {
 }
 
 impl Program {
+    /// Its policy, to be changed: it is then no longer shared.
+    #[cfg(test)]
+    pub fn policy_mut(&mut self) -> &mut Policy {
+        Rc::make_mut(&mut self.policy)
+    }
+
     /// The name of its process with this index: `web`, or `web:0` where there are several.
     pub fn process_name(&self, index: u32) -> String {
         if self.numprocs == 1 && index == 0 {

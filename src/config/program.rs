@@ -55,7 +55,7 @@ pub(super) fn unset(name: Rc<str>, umask: Option<u32>) -> Program {
     Program {
         name,
         numprocs: 1,
-        policy: Policy {
+        policy: Rc::new(Policy {
             autostart: true,
             autorestart: Autorestart::Unexpected,
             exitcodes: vec![Expected::Code(0)],
@@ -75,7 +75,7 @@ pub(super) fn unset(name: Rc<str>, umask: Option<u32>) -> Program {
             ready: None,
             health: None,
             critical: false,
-        },
+        }),
         launch: Launch {
             cmd: Vec::new(),
             inherit_env: InheritEnv::All,
@@ -107,7 +107,9 @@ impl Program {
     ) -> Self {
         let mut program = unset(name, daemon.umask);
         program.numprocs = numprocs;
-        program.policy = Policy { stopsignal, stopasgroup, stoptime, ..program.policy };
+        let policy = Rc::make_mut(&mut program.policy);
+        (policy.stopsignal, policy.stopasgroup) = (stopsignal, stopasgroup);
+        policy.stoptime = stoptime;
         program
     }
 }
@@ -117,6 +119,7 @@ impl<'s> Reader<'s> {
     pub(super) fn programs(&mut self, files: &[Fields<'s>], outer: &Outer<'_, 's>) -> Programs {
         let mut programs = BTreeMap::new();
         let mut first_keys: BTreeMap<&str, &Node> = BTreeMap::new();
+        let mut last: Option<Rc<Policy>> = None;
         for section in files.iter().filter_map(|fields| fields.get("programs")) {
             for (name, field) in fields::named(section.value, &mut self.report) {
                 if let Err(why) = values::program_name(name) {
@@ -128,7 +131,11 @@ impl<'s> Reader<'s> {
                 if !self.spend(field.key, size_of::<Program>()) {
                     return programs;
                 }
-                let program = self.program(name, field, outer);
+                let mut program = self.program(name, field, outer);
+                match &mut last {
+                    Some(same) if *same == program.policy => program.policy = Rc::clone(same),
+                    other => *other = Some(Rc::clone(&program.policy)),
+                }
                 programs.insert(name.to_owned(), Rc::new(program));
             }
         }
@@ -164,6 +171,7 @@ impl<'s> Reader<'s> {
     /// Reads a key whose value stands for itself, and passes over the others.
     fn plain_key(&mut self, key: &str, value: &'s Node, program: &mut Program) {
         let Program { policy, launch, .. } = program;
+        let policy = Rc::make_mut(policy);
         match key {
             "numprocs" => self.set(&mut program.numprocs, value, |text| integer(text, 1, 10_000)),
             "autostart" => self.set(&mut policy.autostart, value, boolean),

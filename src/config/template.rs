@@ -85,7 +85,7 @@ impl Template {
     }
 
     pub(super) fn push_open(&mut self, piece: Piece) {
-        self.pieces.push(piece);
+        self.add(piece);
         self.length += 1;
     }
 
@@ -94,8 +94,14 @@ impl Template {
         if let Some(Piece::Text(text)) = self.pieces.last_mut() {
             text.push_str(more);
         } else if !more.is_empty() {
-            self.pieces.push(Piece::Text(more.to_owned()));
+            self.add(Piece::Text(more.to_owned()));
         }
+    }
+
+    /// Most templates are one piece, and there are many of them: no room is kept for more.
+    fn add(&mut self, piece: Piece) {
+        self.pieces.reserve_exact(1);
+        self.pieces.push(piece);
     }
 }
 

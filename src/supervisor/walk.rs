@@ -291,16 +291,16 @@ fn every_sequence_of_events_keeps_the_promises() {
     for autorestart in [Autorestart::Always, Autorestart::Never, Autorestart::Unexpected] {
         for (retries, starttime) in [(Some(0), 1), (Some(1), 0), (None, 1)] {
             let mut program = program("web", 1);
-            program.policy.autorestart = autorestart;
-            program.policy.startretries = retries;
-            program.policy.starttime = Duration::from_secs(starttime);
+            program.policy_mut().autorestart = autorestart;
+            program.policy_mut().startretries = retries;
+            program.policy_mut().starttime = Duration::from_secs(starttime);
             walk(&program, World::new(), DEPTH - 1, &mut steps);
         }
     }
     let mut program = program("web", 1);
     walk(&program, World::new(), DEPTH, &mut steps);
     let (how, timeout) = (ReadyHow::Notify, Duration::from_secs(10));
-    program.policy.ready = Some(Ready { how, timeout, watchdog: None });
+    program.policy_mut().ready = Some(Ready { how, timeout, watchdog: None });
     walk(&program, World::new(), DEPTH, &mut steps);
     assert!(steps > 500_000, "{steps}");
 }
@@ -327,7 +327,7 @@ fn failed_starts_wait_longer_each_time_and_end_in_fatal() {
 #[test]
 fn jitter_adds_a_fraction_of_the_delay_at_most() {
     let mut program = program("web", 1);
-    program.policy.backoff.jitter = 0.5;
+    program.policy_mut().backoff.jitter = 0.5;
     let mut world = World::new();
     world.now.dice = 0.999;
     world.step(&program, Event::Start);
@@ -341,8 +341,8 @@ fn jitter_adds_a_fraction_of_the_delay_at_most() {
 #[test]
 fn two_starts_lie_the_first_delay_apart() {
     let mut program = program("web", 1);
-    program.policy.starttime = Duration::ZERO;
-    program.policy.autorestart = Autorestart::Always;
+    program.policy_mut().starttime = Duration::ZERO;
+    program.policy_mut().autorestart = Autorestart::Always;
     let mut world = World::new();
     world.step(&program, Event::Start);
     let launch = |world: &mut World| {

@@ -8,7 +8,7 @@ use crate::supervisor::Enough;
 #[test]
 fn too_many_restarts_within_a_time_are_fatal() {
     let mut web = program("web", 1);
-    web.policy.max_restarts = Some(MaxRestarts { count: 2, within: Duration::from_secs(60) });
+    web.policy_mut().max_restarts = Some(MaxRestarts { count: 2, within: Duration::from_secs(60) });
     let mut world = World::new(vec![web]);
     let dies = |world: &mut World| {
         world.wait(2);
@@ -34,7 +34,7 @@ fn too_many_restarts_within_a_time_are_fatal() {
 #[test]
 fn what_fails_at_once_is_not_tried_again_at_once() {
     let mut web = program("web", 100);
-    web.policy.backoff.jitter = 1.0;
+    web.policy_mut().backoff.jitter = 1.0;
     let mut world = World::new(vec![]);
     let names: Vec<String> = (0..100).map(|index| format!("web:{index}")).collect();
     world.broken.extend(names.iter().map(|name| &*name.clone().leak()));
@@ -50,8 +50,8 @@ fn what_fails_at_once_is_not_tried_again_at_once() {
 #[test]
 fn retries_count_as_restarts_too() {
     let mut web = program("web", 1);
-    web.policy.startretries = None;
-    web.policy.max_restarts = Some(MaxRestarts { count: 0, within: Duration::from_secs(60) });
+    web.policy_mut().startretries = None;
+    web.policy_mut().max_restarts = Some(MaxRestarts { count: 0, within: Duration::from_secs(60) });
     let mut world = World::new(vec![web]);
     world.ends("web", Exit::Code(1));
     assert_eq!(world.state("web"), StateName::Fatal);
@@ -60,7 +60,7 @@ fn retries_count_as_restarts_too() {
 #[test]
 fn the_end_of_something_critical_is_told_once_it_is_for_good() {
     let mut db = program("db", 1);
-    db.policy.critical = true;
+    db.policy_mut().critical = true;
     let mut world = World::new(vec![db, program("web", 1)]);
     world.wait(2);
     world.ends("db", Exit::Code(1));
@@ -78,7 +78,7 @@ fn the_end_of_something_critical_is_told_once_it_is_for_good() {
 #[test]
 fn all_is_over_when_all_that_was_ever_started_is() {
     let mut once = program("once", 1);
-    once.policy.autorestart = Autorestart::Never;
+    once.policy_mut().autorestart = Autorestart::Never;
     let later = manual(program("later", 1));
     let after = on(program("after", 1), &[("once", Condition::Completed)]);
     let mut world = World::new(vec![]);

@@ -7,18 +7,18 @@ use crate::config::{Condition, Dependency};
 /// A program that depends on others.
 pub(super) fn on(mut program: Program, needs: &[(&str, Condition)]) -> Program {
     let need = |(name, on): &(&str, Condition)| (Rc::from(*name), Dependency::on(*on));
-    program.policy.depends_on = needs.iter().map(need).collect();
+    program.policy_mut().depends_on = needs.iter().map(need).collect();
     program
 }
 
 fn with(mut program: Program, need: &str) -> Program {
     let dependency = Dependency { on: Condition::Ready, restart_with: true };
-    program.policy.depends_on.insert(Rc::from(need), dependency);
+    program.policy_mut().depends_on.insert(Rc::from(need), dependency);
     program
 }
 
 pub(super) fn manual(mut program: Program) -> Program {
-    program.policy.autostart = false;
+    program.policy_mut().autostart = false;
     program
 }
 
@@ -100,8 +100,8 @@ fn started_is_up_for_its_starttime_though_not_ready() {
 #[test]
 fn completed_is_an_end_that_was_expected() {
     let mut migrate = program("migrate", 1);
-    migrate.policy.starttime = Duration::ZERO;
-    migrate.policy.autorestart = Autorestart::Never;
+    migrate.policy_mut().starttime = Duration::ZERO;
+    migrate.policy_mut().autorestart = Autorestart::Never;
     let needs = [("migrate", Condition::Completed)];
     let mut world = World::new(vec![migrate, on(program("web", 1), &needs)]);
     world.ends("migrate", Exit::Code(1));
@@ -136,7 +136,7 @@ fn one_that_is_given_up_leaves_its_dependents_waiting_and_they_go_on_when_it_is_
 #[test]
 fn one_that_is_tried_without_end_is_no_hope_either() {
     let mut programs = chain();
-    programs[1].policy.startretries = None;
+    programs[1].policy_mut().startretries = None;
     let mut world = World::new(vec![]);
     world.broken.insert("db");
     world.reload(programs);
@@ -203,7 +203,7 @@ fn a_start_of_what_is_up_starts_nothing_else() {
 #[test]
 fn autostart_starts_nothing_that_is_not_to_be_started() {
     let mut programs = chain();
-    programs[1].policy.autostart = false;
+    programs[1].policy_mut().autostart = false;
     let mut world = World::new(programs);
     world.wait(100);
     assert_eq!(world.states(), ["app WAITING", "db STOPPED", "web:0 WAITING", "web:1 WAITING"]);

@@ -79,7 +79,7 @@ fn programs(sketches: &[Sketch]) -> Vec<Program> {
         let needs: Vec<_> =
             needs.map(|(other, on)| (NAMES[*other], conditions[usize::from(*on)])).collect();
         let mut program = on(super::program(NAMES[number], sketch.count), &needs);
-        let policy = &mut program.policy;
+        let policy = program.policy_mut();
         policy.depends_on.values_mut().for_each(|need| need.restart_with = sketch.with);
         policy.autostart = sketch.autostart;
         policy.autorestart = [Autorestart::Always, Autorestart::Never, Autorestart::Unexpected]

@@ -6,7 +6,7 @@ use crate::supervisor::Failure;
 
 pub(super) fn ready(mut program: Program, timeout: u64) -> Program {
     let timeout = Duration::from_secs(timeout);
-    program.policy.ready = Some(Ready { how: ReadyHow::Notify, timeout, watchdog: None });
+    program.policy_mut().ready = Some(Ready { how: ReadyHow::Notify, timeout, watchdog: None });
     program
 }
 
@@ -73,7 +73,7 @@ fn a_new_way_to_be_ready_counts_from_the_next_start_on() {
 #[test]
 fn one_that_is_not_well_is_stopped_and_that_is_an_unexpected_end() {
     let mut never = program("b", 1);
-    never.policy.autorestart = Autorestart::Never;
+    never.policy_mut().autorestart = Autorestart::Never;
     let mut world = World::new(vec![program("a", 1), never]);
     world.wait(5);
     world.diary.clear();

@@ -47,7 +47,7 @@ fn each_is_ready_before_the_next() {
 fn one_that_has_health_is_waited_for_until_it_is_well() {
     let mut web = program("web", 2);
     let second = Duration::from_secs(1);
-    web.policy.health = Some(Health {
+    web.policy_mut().health = Some(Health {
         how: HealthHow::Exec(vec!["true".into()]),
         interval: second,
         timeout: second,
@@ -111,7 +111,7 @@ fn one_that_was_stopped_before_is_started_in_its_turn() {
 fn what_is_restarted_with_it_is_when_all_are_replaced() {
     let mut along = program("along", 1);
     let need = Dependency { on: Condition::Ready, restart_with: true };
-    along.policy.depends_on.insert(Rc::from("web"), need);
+    along.policy_mut().depends_on.insert(Rc::from("web"), need);
     let mut world = World::new(vec![program("web", 3), along]);
     world.wait(5);
     world.diary.clear();

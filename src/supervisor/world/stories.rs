@@ -24,7 +24,7 @@ fn a_reload_touches_only_what_changed() {
     let (a, b, c) = (world.pid("a"), world.pid("b"), world.pid("c"));
     let (mut new_b, mut new_c) = (program("b", 1), program("c", 1));
     new_b.launch.nice = Some(5);
-    new_c.policy.stoptime = Duration::from_secs(1);
+    new_c.policy_mut().stoptime = Duration::from_secs(1);
     world.reload(vec![program("a", 1), new_b, new_c]);
     assert_eq!((world.pid("a"), world.pid("c")), (a, c));
     assert_ne!(world.pid("b"), b);
@@ -46,7 +46,7 @@ fn a_new_policy_counts_for_what_is_under_way() {
     world.stubborn.insert("a");
     world.ask("a", Event::Stop);
     let mut new = program("a", 1);
-    new.policy.stoptime = Duration::from_secs(2);
+    new.policy_mut().stoptime = Duration::from_secs(2);
     world.reload(vec![new]);
     world.wait(1);
     assert_eq!(world.state("a"), StateName::Stopping);
@@ -76,7 +76,7 @@ fn removed_and_brought_back_before_it_is_gone() {
     world.reload(vec![]);
     assert_eq!(world.names(), ["a", "b"], "they are there until they are gone");
     let mut manual = program("b", 1);
-    manual.policy.autostart = false;
+    manual.policy_mut().autostart = false;
     let plan = world.reload(vec![program("a", 1), manual]);
     assert_eq!(plan, ["a: start again once it is gone", "b: keep, stopped"]);
     world.wait(10);
@@ -116,7 +116,7 @@ fn a_restart_counts_from_zero_and_a_respawn_adds_to_it() {
 #[test]
 fn a_shutdown_stops_all_and_kills_what_does_not_go_in_time() {
     let mut slow = program("slow", 2);
-    slow.policy.stoptime = Duration::from_secs(600);
+    slow.policy_mut().stoptime = Duration::from_secs(600);
     let mut world = World::new(vec![program("a", 1), slow]);
     world.broken.insert("b");
     world.stubborn.extend(["slow:0", "slow:1"]);
