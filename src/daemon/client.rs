@@ -203,7 +203,7 @@ impl Client {
 
     /// Reads what has arrived: once, so that one who talks without end takes turns with the others.
     pub(super) fn receive(&mut self) {
-        let mut bytes = [0u8; 16 * 1024];
+        let mut bytes = [0u8; 4 * 1024];
         match self.stream.read(&mut bytes) {
             Ok(0) => self.finished = true,
             Ok(count) => self.lines.push(bytes.get(..count).unwrap_or_default()),

@@ -23,8 +23,11 @@ impl Daemon {
     /// Hears what this client has said, and answers as far as it lets us.
     pub(super) fn obey(&mut self, index: usize) {
         loop {
-            let (pid, config) = (std::process::id(), self.file.display().to_string());
-            let identity = |proof| Identity { proof, pid, config: config.clone() };
+            let file = &self.file;
+            let identity = |proof| {
+                let (pid, config) = (std::process::id(), file.display().to_string());
+                Identity { proof, pid, config }
+            };
             let Some(client) = self.clients.get_mut(index) else { return };
             let Some(incoming) = client.next_incoming(&self.secret, identity) else { return };
             let peer = client.peer.clone();

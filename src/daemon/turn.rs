@@ -37,9 +37,10 @@ impl Daemon {
     pub(super) fn turn(&mut self) -> bool {
         let slots = self.wait();
         self.read_clock();
-        let caught: Vec<i32> = self.signals.take().collect();
-        for signal in caught {
-            self.on_signal(signal);
+        if self.poller.ready(slots.signals).read {
+            for signal in self.signals.take() {
+                self.on_signal(signal);
+            }
         }
         if self.poller.ready(slots.adopted).read || self.is_due(self.adopted.due()) {
             self.see_adopted_ends();
@@ -73,7 +74,7 @@ impl Daemon {
     fn wait(&mut self) -> Slots {
         let door = self.door();
         self.poller.clear();
-        self.poller.add(self.signals.as_fd(), Interest::Read);
+        let signals = self.poller.add(self.signals.as_fd(), Interest::Read);
         let timer = self.poller.add(self.timer.as_fd(), Interest::Read);
         let listener = self.listener.as_ref();
         let listener = listener.map(|listener| self.poller.add(listener.as_fd(), door));
@@ -107,7 +108,7 @@ impl Daemon {
         if self.poller.ready(timer).read {
             self.timer.drain();
         }
-        Slots { listener, clients, reports, helpers, adopted, logger, probes }
+        Slots { signals, listener, clients, reports, helpers, adopted, logger, probes }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -308,6 +309,7 @@ pub(super) fn exit_of(end: wait::End) -> Exit {
 
 /// Where a turn finds what it polled.
 struct Slots {
+    signals: usize,
     listener: Option<usize>,
     clients: Vec<usize>,
     /// Of children that were launched apart, with their pids.
