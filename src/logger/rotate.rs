@@ -2,11 +2,11 @@
 //!
 //! All goes by names: a link is renamed as a file is.
 
-use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::sys::output;
+use crate::sys::place::{Place, own_links};
 
 /// Makes PATH the newest old file, of which at most `keep` stay; with none, removes it.
 ///
@@ -14,16 +14,21 @@ use crate::sys::output;
 /// next one fills, and drops nothing.
 ///
 /// # Errors
-/// Those of rename(2) and unlink(2). That PATH has gone is none.
+/// Those of rename(2) and unlink(2); a folder that is reached by a link of somebody else's. That
+/// PATH has gone is none.
 pub fn rotate(path: &Path, keep: u32) -> io::Result<()> {
-    let is_free = |number: &u32| numbered(path, *number).symlink_metadata().is_err();
+    let log = match Place::of(path, &mut own_links) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        log => log?,
+    };
+    let is_free = |number: &u32| old(&log, *number).and_then(|old| old.about()).is_err();
     let free = (1..keep).find(is_free).unwrap_or(keep);
     for number in (1..free).rev() {
-        fs::rename(numbered(path, number), numbered(path, number + 1))?;
+        old(&log, number)?.rename(&old(&log, number + 1)?)?;
     }
     unless_gone(match keep {
-        0 => fs::remove_file(path),
-        _ => fs::rename(path, numbered(path, 1)),
+        0 => log.remove(),
+        _ => log.rename(&old(&log, 1)?),
     })
 }
 
@@ -41,12 +46,16 @@ pub(super) fn clear(path: &Path) -> io::Result<()> {
 /// Removes the old files from `keep` + 1 on.
 ///
 /// # Errors
-/// Those of unlink(2).
+/// Those of unlink(2); a folder that is reached by a link of somebody else's.
 pub(super) fn remove_beyond(path: &Path, keep: u32) -> io::Result<()> {
+    let log = match Place::of(path, &mut own_links) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        log => log?,
+    };
     // A rotation that was cut short leaves one gap; two are the end.
     let mut gaps = 0;
     for number in keep.saturating_add(1).. {
-        match fs::remove_file(numbered(path, number)) {
+        match old(&log, number)?.remove() {
             Err(error) if error.kind() == ErrorKind::NotFound => gaps += 1,
             done => done.map(|()| gaps = 0)?,
         }
@@ -61,6 +70,10 @@ fn unless_gone(done: io::Result<()>) -> io::Result<()> {
     done.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
+fn old(log: &Place, number: u32) -> io::Result<Place> {
+    log.beside(&format!(".{number}"))
+}
+
 /// The name of the old file with this number.
 pub fn numbered(path: &Path, number: u32) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -71,6 +84,7 @@ pub fn numbered(path: &Path, number: u32) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     /// The files of a folder with what is in them.
     fn files(folder: &Path) -> Vec<String> {

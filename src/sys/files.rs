@@ -7,9 +7,11 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, fchown};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+use super::place::{Place, own_links};
 
 /// Makes a folder and those above it; the last one is for this user alone.
 ///
@@ -118,25 +120,26 @@ pub fn read_all(file: File, limit: u64) -> io::Result<Vec<u8>> {
 
 /// Opens the file that a program's output is appended to.
 ///
-/// A new one belongs to `owner` (user, group) if given. A last component that is a symbolic
-/// link is followed only if root or this user owns the link, so that nobody else can aim it. A FIFO that
-/// nobody reads is an error rather than a wait.
+/// A new one belongs to `owner` (user, group) if given. A symbolic link, also among the folders,
+/// is followed only by the rule of [`own_links`]. A FIFO that nobody reads is an error rather than a
+/// wait.
 ///
 /// # Errors
 /// Those of the system calls; a link of someone else's.
 pub fn open_log(path: &Path, owner: Option<(u32, u32)>) -> io::Result<File> {
-    let existing = || open_existing(path, &mut log_options());
+    let place = Place::behind(path, &mut own_links)?;
+    let existing = || place.open(log_flags(), 0);
     let file = match existing() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            match make_log(behind_link(path)?.as_deref().unwrap_or(path), owner) {
-                // Somebody was quicker: once more.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => existing()?,
-                made => made?,
-            }
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match make_log(&place, owner) {
+            // Somebody was quicker: once more.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => existing()?,
+            made => made?,
+        },
         found => found?,
     };
-    let kind = file.metadata()?.file_type();
+    let about = file.metadata()?;
+    place.is_the_only_name(&about)?;
+    let kind = about.file_type();
     if kind.is_block_device() || kind.is_socket() {
         return Err(other("it is a block device or a socket"));
     }
@@ -151,7 +154,8 @@ pub fn open_log(path: &Path, owner: Option<(u32, u32)>) -> io::Result<File> {
 /// # Errors
 /// Those of open(2); one that is no regular file; a link of someone else's.
 pub fn read_log(path: &Path) -> io::Result<File> {
-    let file = open_existing(path, OpenOptions::new().read(true))?;
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = Place::behind(path, &mut own_links)?.open(flags, 0)?;
     let about = file.metadata()?;
     if about.is_file() {
         return Ok(file);
@@ -159,49 +163,17 @@ pub fn read_log(path: &Path) -> io::Result<File> {
     Err(other(if about.is_dir() { "it is a folder" } else { "it is no regular file" }))
 }
 
-fn log_options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.append(true).mode(0o644);
-    options
+fn log_flags() -> OFlag {
+    OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_NONBLOCK | OFlag::O_NOCTTY
 }
 
 /// Makes a log that is not there, and gives that very file away.
-fn make_log(path: &Path, owner: Option<(u32, u32)>) -> io::Result<File> {
-    let file = log_options().create_new(true).custom_flags(libc::O_NOFOLLOW).open(path)?;
+fn make_log(place: &Place, owner: Option<(u32, u32)>) -> io::Result<File> {
+    let file = place.open(log_flags() | OFlag::O_CREAT | OFlag::O_EXCL, 0o644)?;
     if let Some((user, group)) = owner {
         fchown(&file, Some(user), Some(group))?;
     }
     Ok(file)
-}
-
-/// Opens a log without following a link of somebody else's.
-fn open_existing(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW);
-    match options.open(path) {
-        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
-            options.open(behind_link(path)?.as_deref().unwrap_or(path))
-        }
-        opened => opened,
-    }
-}
-
-/// Where a symbolic link leads to; none: it is no link, or not there. The link itself is held
-/// while its owner is looked at and its target read: none can be put in its place meanwhile.
-fn behind_link(path: &Path) -> io::Result<Option<PathBuf>> {
-    let flags = libc::O_PATH | libc::O_NOFOLLOW;
-    let link = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        held => held?,
-    };
-    let about = link.metadata()?;
-    if !about.is_symlink() {
-        return Ok(None);
-    }
-    if ![0, super::users::me()].contains(&about.uid()) {
-        return Err(other("it is a symbolic link that neither root nor this user owns"));
-    }
-    let target = nix::fcntl::readlinkat(&link, "")?;
-    Ok(Some(path.parent().unwrap_or(Path::new("/")).join(target)))
 }
 
 /// Why a file may not be trusted by root, with the command that mends it; `users` are those who

@@ -20,6 +20,7 @@ pub mod notify;
 pub mod output;
 pub mod pidfd;
 pub mod pipe;
+pub mod place;
 pub mod poll;
 pub mod process;
 pub mod random;

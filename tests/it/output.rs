@@ -156,6 +156,28 @@ fn a_link_of_ones_own_is_followed() {
 }
 
 #[test]
+fn a_folder_that_became_a_strangers_link_is_a_failed_start() {
+    if !is_root() {
+        return;
+    }
+    let mut bench = Bench::new("");
+    for (name, owner) in [("theirs", 12), ("roots", 0)] {
+        fs::create_dir(bench.path(name)).unwrap();
+        std::os::unix::fs::chown(bench.path(name), Some(owner), None).unwrap();
+    }
+    std::os::unix::fs::symlink(bench.path("roots"), bench.path("theirs/log")).unwrap();
+    std::os::unix::fs::lchown(bench.path("theirs/log"), Some(12), None).unwrap();
+    bench.configure(
+        "a: {cmd: sleep 1000, starttime: 0, startretries: 0, user: games, stdout: theirs/log/a}",
+    );
+    bench.start();
+    bench.until_state("a", "FATAL");
+    let why = failure(&bench);
+    assert!(why.contains("a folder on its way is a symbolic link"), "{why}");
+    assert!(!bench.path("roots/a").exists());
+}
+
+#[test]
 fn a_link_of_somebody_elses_is_not_followed() {
     if !is_root() {
         return;

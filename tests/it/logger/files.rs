@@ -70,12 +70,57 @@ fn a_link_is_followed_if_root_or_the_user_owns_it() {
         std::os::unix::fs::lchown(rig.path("theirs"), Some(12), Some(12)).unwrap();
         rig.capture(3, "theirs", json!({})).write_all(b"aimed\n").unwrap();
         let cause = rig.until_report("lost")["cause"].take();
-        let why = "it is a link that neither root nor this user owns";
+        let why = "it is a symbolic link that neither root nor this user owns";
         assert!(cause.as_str().unwrap().ends_with(why), "{cause}");
         assert!(!exists(&rig.path("victim")));
     }
     assert_eq!(rig.logged("target").concat(), b"through\n");
     assert!(rig.reports().is_empty(), "of /dev/null");
+}
+
+#[test]
+fn no_folder_is_reached_by_a_strangers_link() {
+    if !is_root() {
+        return;
+    }
+    let mut rig = Rig::up();
+    for (name, owner) in [("roots", 0), ("strangers", 12)] {
+        fs::create_dir(rig.path(name)).unwrap();
+        std::os::unix::fs::chown(rig.path(name), Some(owner), None).unwrap();
+    }
+    // A folder of the stranger's, in whose place the stranger then puts a link.
+    rig.capture(1, "strangers/log/a", json!({"owner": [12, 12], "max_bytes": 4}));
+    let mut pipe = rig.capture(2, "strangers/log/b", json!({"owner": [12, 12], "max_bytes": 4}));
+    symlink(rig.path("roots"), rig.path("strangers/log")).unwrap();
+    std::os::unix::fs::lchown(rig.path("strangers/log"), Some(12), None).unwrap();
+    fs::write(rig.path("roots/b.1"), "precious").unwrap();
+    pipe.write_all(b"one\ntwo\n").unwrap();
+    let cause = rig.until_report("lost")["cause"].take();
+    assert!(cause.as_str().unwrap().contains("a folder on its way is a symbolic link"), "{cause}");
+    rig.order(json!({"clear": {"id": 1}}));
+    assert!(rig.until_report("cleared")["error"].is_string());
+    rig.change(2, "strangers/log/b", json!({"keep": 0}));
+    assert_eq!(rig.end(), 0);
+    let names: Vec<_> = fs::read_dir(rig.path("roots")).unwrap().collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    assert_eq!(fs::read(rig.path("roots/b.1")).unwrap(), b"precious");
+}
+
+#[test]
+fn a_file_with_another_name_is_not_written_to_where_others_may_have_put_it() {
+    let mut rig = Rig::up();
+    fs::create_dir(rig.path("open")).unwrap();
+    fs::write(rig.path("precious"), "kept\n").unwrap();
+    for name in ["mine", "open/theirs"] {
+        fs::hard_link(rig.path("precious"), rig.path(name)).unwrap();
+    }
+    fs::set_permissions(rig.path("open"), fs::Permissions::from_mode(0o777)).unwrap();
+    rig.capture(1, "open/theirs", json!({})).write_all(b"aimed\n").unwrap();
+    let cause = rig.until_report("lost")["cause"].take();
+    assert!(cause.as_str().unwrap().contains("it has other names as well"), "{cause}");
+    rig.capture(2, "mine", json!({})).write_all(b"meant\n").unwrap();
+    assert_eq!(rig.end(), 0);
+    assert_eq!(fs::read(rig.path("precious")).unwrap(), b"kept\nmeant\n");
 }
 
 #[test]

@@ -1,0 +1,292 @@
+//! Where a name leads: a folder held open, and the last name in it.
+//!
+//! Root works in folders of other users, who can put a symbolic link in the place of anything
+//! that is theirs, at any moment. So a path is gone through one name at a time, each folder is held
+//! while the next name is looked up in it, and each link is judged by what it is itself. What is
+//! done afterwards is done in the very folder that was found.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata};
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path};
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat, readlinkat, renameat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+/// As many links as a path may lead through.
+const LINKS: usize = 40;
+
+/// A name in a folder.
+#[derive(Debug)]
+pub struct Place {
+    folder: OwnedFd,
+    name: OsString,
+}
+
+/// A symbolic link on the way.
+#[derive(Debug, Clone, Copy)]
+pub struct Link {
+    /// Whose it is.
+    pub owner: u32,
+    /// Whose the folder is that it leads to; none: it stands at the end of the path.
+    pub leads_to: Option<u32>,
+}
+
+/// Says of each link whether it may be followed.
+type Judge<'a> = &'a mut dyn FnMut(Link) -> io::Result<()>;
+
+/// The rule for whatever is written to or read on another's behalf: a link is followed if root
+/// or this user owns it, so that nobody else can aim it; and one to a folder of its owner's, since
+/// there the owner could have put anything without a link.
+///
+/// # Errors
+/// A link of somebody else's.
+pub fn own_links(link: Link) -> io::Result<()> {
+    let own = [0, super::users::me()].contains(&link.owner) || link.leads_to == Some(link.owner);
+    if own {
+        return Ok(());
+    }
+    let what = if link.leads_to.is_some() { "a folder on its way is" } else { "it is" };
+    Err(io::Error::other(format!("{what} a symbolic link that neither root nor this user owns")))
+}
+
+impl Place {
+    /// Where the path itself is: a link at its end is not followed.
+    ///
+    /// # Errors
+    /// Those of openat(2) and of the judge; a path without a name at its end.
+    pub fn of(path: &Path, judge: Judge<'_>) -> io::Result<Self> {
+        let start = if path.is_absolute() { "/" } else { "." };
+        let start = nix::fcntl::open(start, folder_flags(), Mode::empty())?;
+        Self::from(&start, path, judge, &mut LINKS.clone())
+    }
+
+    /// Where the path leads to: links at its end are followed, too. Nothing need be there.
+    ///
+    /// # Errors
+    /// As [`Place::of`].
+    pub fn behind(path: &Path, judge: Judge<'_>) -> io::Result<Self> {
+        let mut place = Self::of(path, judge)?;
+        let mut links = LINKS;
+        while let Some((owner, target)) = place.link()? {
+            judge(Link { owner, leads_to: None })?;
+            links = links.checked_sub(1).ok_or(Errno::ELOOP)?;
+            place = Self::from(&place.folder, Path::new(&target), judge, &mut links)?;
+        }
+        Ok(place)
+    }
+
+    fn from(start: &OwnedFd, path: &Path, judge: Judge<'_>, links: &mut usize) -> io::Result<Self> {
+        let name = path.file_name().ok_or(ErrorKind::IsADirectory)?.to_owned();
+        let above = path.parent().unwrap_or(Path::new(""));
+        let folder = walk(start.try_clone()?, above, judge, links)?;
+        Ok(Self { folder, name })
+    }
+
+    /// The link that is here, its owner and its target; none: something else, or nothing.
+    fn link(&self) -> io::Result<Option<(u32, OsString)>> {
+        match held(&self.folder, &self.name) {
+            Ok(handle) => link(&handle),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The place beside it with this at the end of its name.
+    ///
+    /// # Errors
+    /// Those of dup(2).
+    pub fn beside(&self, end: &str) -> io::Result<Self> {
+        let mut name = self.name.clone();
+        name.push(end);
+        Ok(Self { folder: self.folder.try_clone()?, name })
+    }
+
+    /// Opens what is here, CLOEXEC, and never by a link.
+    ///
+    /// # Errors
+    /// Those of openat(2).
+    pub fn open(&self, flags: OFlag, mode: u32) -> io::Result<File> {
+        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let mode = Mode::from_bits_truncate(mode);
+        Ok(openat(&self.folder, self.name.as_os_str(), flags, mode)?.into())
+    }
+
+    /// What is here, a link itself.
+    ///
+    /// # Errors
+    /// Those of fstatat(2).
+    pub fn about(&self) -> io::Result<FileStat> {
+        Ok(fstatat(&self.folder, self.name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)?)
+    }
+
+    /// What is known of the folder.
+    ///
+    /// # Errors
+    /// Those of fstat(2).
+    pub fn about_folder(&self) -> io::Result<FileStat> {
+        Ok(fstat(self.folder.as_fd())?)
+    }
+
+    /// Whether nobody but root and this user may put anything here.
+    pub fn is_private(&self) -> bool {
+        self.about_folder().is_ok_and(|folder| {
+            [0, super::users::me()].contains(&folder.st_uid) && folder.st_mode & 0o022 == 0
+        })
+    }
+
+    /// Refuses a file that was opened here and has other names as well, where others may put
+    /// them: unless the kernel forbids it (fs.protected_hardlinks), anybody can give a file of
+    /// root's a name in a folder of their own.
+    ///
+    /// # Errors
+    /// That it is one.
+    pub fn is_the_only_name(&self, about: &Metadata) -> io::Result<()> {
+        if about.is_file() && about.nlink() > 1 && !self.is_private() {
+            return Err(io::Error::other(
+                "it has other names as well, in a folder that others may write",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Makes a folder here, for this user alone.
+    ///
+    /// # Errors
+    /// Those of mkdirat(2).
+    pub fn make_folder(&self) -> io::Result<()> {
+        Ok(mkdirat(&self.folder, self.name.as_os_str(), Mode::S_IRWXU)?)
+    }
+
+    /// Gives what is here the name of another place.
+    ///
+    /// # Errors
+    /// Those of renameat(2).
+    pub fn rename(&self, to: &Self) -> io::Result<()> {
+        let (from, name) = (self.name.as_os_str(), to.name.as_os_str());
+        Ok(renameat(&self.folder, from, &to.folder, name)?)
+    }
+
+    /// Removes what is here, if it is no folder.
+    ///
+    /// # Errors
+    /// Those of unlinkat(2).
+    pub fn remove(&self) -> io::Result<()> {
+        Ok(unlinkat(&self.folder, self.name.as_os_str(), UnlinkatFlags::NoRemoveDir)?)
+    }
+}
+
+fn walk(
+    mut here: OwnedFd,
+    path: &Path,
+    judge: Judge<'_>,
+    links: &mut usize,
+) -> io::Result<OwnedFd> {
+    for part in path.components() {
+        here = match part {
+            Component::RootDir => nix::fcntl::open("/", folder_flags(), Mode::empty())?,
+            Component::CurDir | Component::Prefix(_) => continue,
+            Component::ParentDir => held(&here, OsStr::new(".."))?,
+            Component::Normal(name) => enter(here, name, judge, links)?,
+        };
+    }
+    Ok(here)
+}
+
+/// The folder of this name. What is no folder is only found out by the next name in it.
+fn enter(here: OwnedFd, name: &OsStr, judge: Judge<'_>, links: &mut usize) -> io::Result<OwnedFd> {
+    let handle = held(&here, name)?;
+    let Some((owner, target)) = link(&handle)? else { return Ok(handle) };
+    *links = links.checked_sub(1).ok_or(Errno::ELOOP)?;
+    let led = walk(here, Path::new(&target), judge, links)?;
+    judge(Link { owner, leads_to: Some(fstat(led.as_fd())?.st_uid) })?;
+    Ok(led)
+}
+
+/// What has this name, held and not opened: so it cannot become another while it is looked at.
+fn held(folder: &OwnedFd, name: &OsStr) -> nix::Result<OwnedFd> {
+    openat(folder, name, folder_flags(), Mode::empty())
+}
+
+fn folder_flags() -> OFlag {
+    OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC
+}
+
+fn link(handle: &OwnedFd) -> io::Result<Option<(u32, OsString)>> {
+    let about = fstat(handle.as_fd())?;
+    if SFlag::from_bits_truncate(about.st_mode) & SFlag::S_IFMT != SFlag::S_IFLNK {
+        return Ok(None);
+    }
+    Ok(Some((about.st_uid, readlinkat(handle, "")?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::{lchown, symlink};
+
+    fn all(_: Link) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[test]
+    fn a_path_leads_where_the_kernel_would_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("real/deep")).unwrap();
+        fs::write(at("real/file"), "x").unwrap();
+        symlink("real", at("folder")).unwrap();
+        symlink("folder/../folder/deep", at("deep")).unwrap();
+        symlink("deep/../file", at("last")).unwrap();
+        symlink(at("real"), at("absolute")).unwrap();
+        for name in ["folder/file", "deep/../file", "last", "absolute/file", "./real/./file"] {
+            let about = Place::behind(&at(name), &mut all).unwrap().about().unwrap();
+            assert_eq!(about.st_ino, fs::metadata(at(name)).unwrap().ino(), "{name}");
+        }
+        let place = Place::of(&at("last"), &mut all).unwrap();
+        assert_eq!(place.about().unwrap().st_ino, fs::symlink_metadata(at("last")).unwrap().ino());
+    }
+
+    #[test]
+    fn nothing_may_be_there_and_a_circle_has_an_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        assert!(Place::behind(&at("none"), &mut all).is_ok());
+        let gone = Place::behind(&at("none/file"), &mut all).unwrap_err();
+        assert_eq!(gone.kind(), ErrorKind::NotFound);
+        fs::write(at("file"), "x").unwrap();
+        let within = Place::of(&at("file/name"), &mut all).unwrap().about().unwrap_err();
+        assert_eq!(within.raw_os_error(), Some(libc::ENOTDIR));
+        symlink("circle", at("circle")).unwrap();
+        for name in ["circle", "circle/file"] {
+            let error = Place::behind(&at(name), &mut all).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::ELOOP), "{name}");
+        }
+        assert!(Place::of(Path::new("/"), &mut all).is_err());
+    }
+
+    #[test]
+    fn a_strangers_link_is_followed_only_to_what_is_the_strangers() {
+        if !super::super::users::is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for (name, owner) in [("roots", 0), ("strangers", 12)] {
+            fs::create_dir(at(name)).unwrap();
+            lchown(at(name), Some(owner), None).unwrap();
+            symlink(name, at(&format!("to-{name}"))).unwrap();
+            lchown(at(&format!("to-{name}")), Some(12), None).unwrap();
+        }
+        assert!(Place::of(&at("to-strangers/log"), &mut own_links).is_ok());
+        assert!(Place::of(&at("to-roots/log"), &mut own_links).is_err());
+        assert!(Place::behind(&at("to-strangers"), &mut own_links).is_err(), "at the end");
+        lchown(at("to-roots"), Some(0), None).unwrap();
+        assert!(Place::of(&at("to-roots/log"), &mut own_links).is_ok());
+    }
+}
