@@ -26,7 +26,8 @@ pub(super) fn gather(
     let included = named(&main, cwd, files, report);
     let mut sources = vec![main];
     for file in included {
-        let text = files.vet(&file, user.as_deref()).and_then(|()| files.read(&file));
+        let text = files.read(&file);
+        let text = text.and_then(|text| files.vet(&file, user.as_deref()).map(|()| text));
         let first = sources.last().map_or(0, |source| source.tree.end);
         sources.push(Source::new(&file, cwd, text, first, report));
     }

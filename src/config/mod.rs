@@ -421,7 +421,7 @@ pub trait Files {
     fn read(&self, path: &Path) -> Result<String, String>;
     /// The names in a folder. The error is the cause alone.
     fn list(&self, folder: &Path) -> Result<Vec<String>, String>;
-    /// Whether this file may be trusted, given `daemon.user`. The error says why not and the
-    /// command that mends it.
+    /// Whether this file, as it was read, may be trusted, given `daemon.user`. The error says why not
+    /// and the command that mends it.
     fn vet(&self, path: &Path, daemon_user: Option<&str>) -> Result<(), String>;
 }

@@ -41,14 +41,15 @@ impl Daemon {
     /// Reads who is disabled, before anything is started.
     pub(super) fn read_disabled(&mut self) {
         let path = self.state_dir.folder().join(NAME);
-        let (disabled, trouble) = match files::read_small(&path, LIMIT) {
-            Ok(text) => {
-                let (disabled, bad) = read(&text);
-                (disabled, (bad > 0).then(|| format!("{bad} damaged lines")))
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
-            Err(error) => (Disabled::new(), Some(cause(&error))),
-        };
+        let (disabled, trouble) =
+            match files::open_regular(&path).and_then(|f| files::read_text(f, LIMIT)) {
+                Ok(text) => {
+                    let (disabled, bad) = read(&text);
+                    (disabled, (bad > 0).then(|| format!("{bad} damaged lines")))
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+                Err(error) => (Disabled::new(), Some(cause(&error))),
+            };
         if let Some(trouble) = trouble {
             let message =
                 format!("{}: {trouble}; what was disabled may be started", path.display());

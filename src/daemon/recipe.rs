@@ -20,7 +20,7 @@ use crate::config::{
 use crate::supervisor::Process;
 use crate::sys::spawn::{Extras, Mode, Recipe};
 use crate::sys::users::{self, Ids};
-use crate::sys::{cause, exec, files, limits};
+use crate::sys::{cause, exec, files, limits, trust};
 
 /// The most that an env file may hold, in bytes.
 const ENV_FILE_LIMIT: u64 = 1024 * 1024;
@@ -428,15 +428,17 @@ fn env_files(launch: &Launch, index: u32, name: &str) -> Result<Vec<(String, Str
     let mut pairs = Vec::new();
     for file in &launch.env_file {
         let path = PathBuf::from(file.path.expand(index, name));
-        let text = match files::read_small(&path, ENV_FILE_LIMIT) {
+        let reading = |error| failed("reading env_file", &path, &error);
+        let (opened, provenance) = match trust::open(&path) {
             Err(error) if file.optional && error.kind() == std::io::ErrorKind::NotFound => continue,
-            read => read.map_err(|error| failed("reading env_file", &path, &error))?,
+            opened => opened.map_err(reading)?,
         };
         if users::is_root()
-            && let Some(why) = files::distrust(&path, &[])
+            && let Some(why) = provenance.distrust(&[])
         {
             return Err(format!("reading env_file {}: {why}", path.display()));
         }
+        let text = files::read_text(opened, ENV_FILE_LIMIT).map_err(reading)?;
         let parsed = parse_env_file(&text);
         pairs.extend(parsed.map_err(|why| format!("reading env_file {}: {why}", path.display()))?);
     }

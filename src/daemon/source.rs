@@ -7,18 +7,25 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{self, Config, Files, Problems, Surroundings};
+use crate::sys::trust::{self, Provenance};
 use crate::sys::{cause, files, users};
 
 /// The most that a configuration file may hold, in bytes.
 const LIMIT: u64 = 64 * 1024 * 1024;
 
-/// Reads files from the disk.
-#[derive(Debug)]
-pub struct Disk;
+/// Reads files from the disk, and remembers where each came from: what is vetted is what was read.
+#[derive(Debug, Default)]
+struct Disk {
+    read: RefCell<BTreeMap<PathBuf, Provenance>>,
+}
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> Result<String, String> {
-        files::read_small(path, LIMIT).map_err(|error| cause(&error))
+        let text = trust::open(path).and_then(|(file, provenance)| {
+            self.read.borrow_mut().insert(path.to_owned(), provenance);
+            files::read_text(file, LIMIT)
+        });
+        text.map_err(|error| cause(&error))
     }
 
     fn list(&self, folder: &Path) -> Result<Vec<String>, String> {
@@ -31,7 +38,8 @@ impl Files for Disk {
             return Ok(());
         }
         let user: Vec<u32> = daemon_user.and_then(users::uid_of).into_iter().collect();
-        files::distrust(path, &user).map_or(Ok(()), Err)
+        let read = self.read.borrow();
+        read.get(path).and_then(|provenance| provenance.distrust(&user)).map_or(Ok(()), Err)
     }
 }
 
@@ -59,23 +67,26 @@ impl Files for Texts {
 
 /// Reads from the disk, and keeps what it reads.
 #[derive(Debug, Default)]
-struct Recorder(RefCell<Texts>);
+struct Recorder {
+    disk: Disk,
+    texts: RefCell<Texts>,
+}
 
 impl Files for Recorder {
     fn read(&self, path: &Path) -> Result<String, String> {
-        let text = Disk.read(path)?;
-        self.0.borrow_mut().files.insert(path.to_owned(), text.clone());
+        let text = self.disk.read(path)?;
+        self.texts.borrow_mut().files.insert(path.to_owned(), text.clone());
         Ok(text)
     }
 
     fn list(&self, folder: &Path) -> Result<Vec<String>, String> {
-        let names = Disk.list(folder)?;
-        self.0.borrow_mut().folders.insert(folder.to_owned(), names.clone());
+        let names = self.disk.list(folder)?;
+        self.texts.borrow_mut().folders.insert(folder.to_owned(), names.clone());
         Ok(names)
     }
 
     fn vet(&self, path: &Path, daemon_user: Option<&str>) -> Result<(), String> {
-        Disk.vet(path, daemon_user)
+        self.disk.vet(path, daemon_user)
     }
 }
 
@@ -89,7 +100,7 @@ pub fn load_and_keep(
 ) -> Result<(Config, Texts), Problems> {
     let recorder = Recorder::default();
     let config = config::load(path, surroundings, &recorder)?;
-    Ok((config, recorder.0.into_inner()))
+    Ok((config, recorder.texts.into_inner()))
 }
 
 /// The configuration file: the one that is named, else the first that exists.
@@ -113,7 +124,7 @@ pub fn locate(named: Option<&Path>, surroundings: &Surroundings) -> Result<PathB
 /// # Errors
 /// Every problem in it.
 pub fn load(path: &Path, surroundings: &Surroundings) -> Result<Config, Problems> {
-    config::load(path, surroundings, &Disk)
+    config::load(path, surroundings, &Disk::default())
 }
 
 /// What a configuration may depend on besides its text, taken from this process.

@@ -74,35 +74,32 @@ fn replace(path: &Path, text: &[u8], then: fn(&File) -> io::Result<()>) -> io::R
     done
 }
 
-/// The text of a small regular file.
-///
-/// # Errors
-/// Those of open(2) and read(2); one that is no regular file, is larger than `limit` bytes or is
-/// not UTF-8. It is opened so that a FIFO cannot hold the caller up.
-pub fn read_small(path: &Path, limit: u64) -> io::Result<String> {
-    let bytes = read_small_bytes(path, limit)?;
-    String::from_utf8(bytes).map_err(|_| other("it is not UTF-8 text"))
-}
-
-/// As [`read_small`], whatever the bytes are.
-///
-/// # Errors
-/// As [`read_small`].
-pub fn read_small_bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    read_all(open_regular(path)?, limit)
-}
-
 /// Opens a regular file for reading, so that a FIFO cannot hold the caller up.
 ///
 /// # Errors
 /// Those of open(2); one that is no regular file.
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    regular(OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?)
+}
+
+/// The file, if it is a regular one.
+///
+/// # Errors
+/// Those of fstat(2); what it is instead.
+pub fn regular(file: File) -> io::Result<File> {
     let about = file.metadata()?;
     if about.is_file() {
         return Ok(file);
     }
     Err(other(if about.is_dir() { "it is a folder" } else { "it is no regular file" }))
+}
+
+/// All of a file as text, if it holds no more than `limit` bytes.
+///
+/// # Errors
+/// As [`read_all`]; what is not UTF-8.
+pub fn read_text(file: File, limit: u64) -> io::Result<String> {
+    String::from_utf8(read_all(file, limit)?).map_err(|_| other("it is not UTF-8 text"))
 }
 
 /// All of a file, if it holds no more than `limit` bytes.
@@ -155,12 +152,7 @@ pub fn open_log(path: &Path, owner: Option<(u32, u32)>) -> io::Result<File> {
 /// Those of open(2); one that is no regular file; a link of someone else's.
 pub fn read_log(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let file = Place::behind(path, &mut own_links)?.open(flags, 0)?;
-    let about = file.metadata()?;
-    if about.is_file() {
-        return Ok(file);
-    }
-    Err(other(if about.is_dir() { "it is a folder" } else { "it is no regular file" }))
+    regular(Place::behind(path, &mut own_links)?.open(flags, 0)?)
 }
 
 fn log_flags() -> OFlag {
@@ -174,30 +166,6 @@ fn make_log(place: &Place, owner: Option<(u32, u32)>) -> io::Result<File> {
         fchown(&file, Some(user), Some(group))?;
     }
     Ok(file)
-}
-
-/// Why a file may not be trusted by root, with the command that mends it; `users` are those who
-/// may own it besides root.
-pub fn distrust(path: &Path, users: &[u32]) -> Option<String> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let of = |path: &Path, what: &str| {
-        let about = fs::metadata(path).ok()?;
-        let shown = path.display();
-        let owner = about.uid();
-        if owner != 0 && !users.contains(&owner) {
-            let owner = super::users::name_of(owner).unwrap_or_else(|| owner.to_string());
-            return Some(format!(
-                "{what} belongs to {owner}, who could make root run anything: chown root {shown}"
-            ));
-        }
-        let sticky_folder = about.is_dir() && about.mode() & 0o1000 != 0;
-        (about.mode() & 0o022 != 0 && !sticky_folder)
-            .then(|| format!("{what} may be written by others: chmod go-w {shown}"))
-    };
-    of(path, "this file").or_else(|| of(folder, "its folder"))
 }
 
 /// Why a file with a secret in it is not private, with the command that mends it.
@@ -222,6 +190,18 @@ pub fn in_memory(bytes: &[u8]) -> io::Result<File> {
     file.write_all(bytes)?;
     io::Seek::rewind(&mut file)?;
     Ok(file)
+}
+
+/// Why what lies in a folder is not this user's alone, with the command that mends it: who may
+/// write there can put files of their own in the place of any.
+pub fn open_to_others(folder: &Path) -> Option<String> {
+    let about = fs::metadata(folder).ok()?;
+    let shown = folder.display();
+    if ![0, super::users::me()].contains(&about.uid()) {
+        let owner = super::users::name_of(about.uid()).unwrap_or_else(|| about.uid().to_string());
+        return Some(format!("it belongs to {owner}: chown {} {shown}", super::users::me()));
+    }
+    (about.mode() & 0o022 != 0).then(|| format!("others may write to it: chmod go-w {shown}"))
 }
 
 /// Whose a folder is; none if there is none. A link is not followed, and is nobody's folder.

@@ -30,6 +30,7 @@ pub mod spawn;
 pub mod splice;
 pub mod term;
 pub mod timer;
+pub mod trust;
 pub mod users;
 pub mod wait;
 
