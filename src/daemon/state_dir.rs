@@ -145,6 +145,10 @@ fn lock(
         NoStateDir::Unusable(format!("{act} {path}: {}; {WAY_OUT}", cause(&error)))
     };
     files::make_private_folder(folder).map_err(|e| unusable("making", folder, e))?;
+    if let Some(why) = files::open_to_others(folder) {
+        let folder = folder.display();
+        return Err(NoStateDir::Unusable(format!("{folder} is not private: {why}; {WAY_OUT}")));
+    }
     let path = folder.join("lock");
     let file = files::open_private(&path).map_err(|e| unusable("opening", &path, e))?;
     take(file).map_err(|(error, _)| match error {

@@ -2,13 +2,18 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Options;
 use super::connection::Connection;
 use super::failure::{Failure, Kind, cause, complain};
 use super::handshake::become_owner;
-use crate::config::{Daemon, candidates, daemon_only};
+use crate::config::{Daemon, Surroundings, candidates, daemon_only};
+use crate::sys::{files, trust, users};
+
+/// The most that a configuration file may hold, in bytes.
+const LIMIT: u64 = 64 * 1024 * 1024;
 
 /// The daemon that the options and the configuration file lead to.
 pub(super) struct Target {
@@ -31,7 +36,7 @@ impl Target {
         };
         let daemon = match &file {
             None => daemon_only(&around.cwd.join("taskmaster.yaml"), "", around),
-            Some(file) => daemon_only(file, &read_config(file)?, around),
+            Some(file) => read_config(file, around)?,
         };
         let secret_file = match &options.secret_file {
             Some(file) => around.cwd.join(file),
@@ -103,7 +108,8 @@ impl Target {
             return Ok((server.clone(), resolve(server)?));
         }
         let file = self.daemon.state_dir.join("address");
-        let mut address = match read_address(&file) {
+        let owner = std::fs::metadata(&self.secret_file).ok().map(|about| about.uid());
+        let mut address = match read_address(&file, owner) {
             Ok(address) => address.unwrap_or(self.daemon.listen),
             Err(error) if self.daemon.listen.port() == 0 => {
                 return Err(Failure::new(
@@ -140,27 +146,40 @@ impl Target {
     }
 }
 
-fn read_config(file: &Path) -> Result<String, Failure> {
-    match std::fs::read(file) {
-        // Like any other mistake in it, a byte that is no UTF-8 is the daemon's to report.
-        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) => Err(Failure::new(
-            Kind::Usage,
-            format!("cannot read the configuration {}: {}", file.display(), cause(&error)),
-        )),
+/// The configuration, as far as the shell needs it. As root it is trusted as the daemon trusts it:
+/// who could write it could have root prove a daemon's secret to whom they like, and pass that on.
+fn read_config(file: &Path, around: &Surroundings) -> Result<Daemon, Failure> {
+    let failed = |why: String| {
+        let shown = file.display();
+        Failure::new(Kind::Usage, format!("cannot read the configuration {shown}: {why}"))
+    };
+    let read = trust::open(file)
+        .and_then(|(opened, provenance)| Ok((files::read_all(opened, LIMIT)?, provenance)));
+    let (bytes, provenance) = read.map_err(|error| failed(cause(&error)))?;
+    // Like any other mistake in it, a byte that is no UTF-8 is the daemon's to report.
+    let daemon = daemon_only(file, &String::from_utf8_lossy(&bytes), around);
+    let user: Vec<u32> = daemon.user.as_deref().and_then(users::uid_of).into_iter().collect();
+    match provenance.distrust(&user).filter(|_| users::is_root()) {
+        Some(why) => Err(failed(why)),
+        None => Ok(daemon),
     }
 }
 
-/// What a daemon wrote into `<state_dir>/address`. Anything odd counts as nothing; the error is
-/// that it is there and may not be read.
-fn read_address(file: &Path) -> io::Result<Option<SocketAddr>> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    match std::fs::File::open(file) {
-        Ok(opened) => drop(opened.take(256).read_to_string(&mut text)),
+/// What a daemon wrote into `<state_dir>/address`. Anything odd counts as nothing; so does what
+/// somebody wrote who is neither root, this user nor `secret_owner`, who knows the secret anyway. The
+/// error is that it is there and may not be read.
+fn read_address(file: &Path, secret_owner: Option<u32>) -> io::Result<Option<SocketAddr>> {
+    let opened = match files::open_regular(file) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
         Err(_) => return Ok(None),
+        Ok(opened) => opened,
+    };
+    let about = opened.metadata()?;
+    let owners = [Some(0), Some(users::me()), secret_owner];
+    if !owners.contains(&Some(about.uid())) || about.mode() & 0o022 != 0 {
+        return Ok(None);
     }
+    let text = files::read_text(opened, 256).unwrap_or_default();
     Ok(text.trim().parse().ok().filter(|address: &SocketAddr| address.port() != 0))
 }
 
@@ -177,7 +196,10 @@ fn resolve(server: &str) -> Result<Vec<SocketAddr>, Failure> {
     let unknown = |cause: String| {
         Failure::new(Kind::Nobody, format!("cannot find the host of {server}: {cause}"))
     };
-    match server.to_socket_addrs() {
+    // As the daemon reads it. On another of the machine's own addresses somebody else may listen,
+    // who passes on what is said.
+    let known = server.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    match known.as_deref().unwrap_or(server).to_socket_addrs() {
         Ok(addresses) if addresses.len() == 0 => Err(unknown("it has no address".to_owned())),
         Ok(addresses) => Ok(addresses.collect()),
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
@@ -195,7 +217,7 @@ mod tests {
     fn an_address_file_holds_an_address_or_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("address");
-        assert_eq!(read_address(&file).unwrap(), None);
+        assert_eq!(read_address(&file, None).unwrap(), None);
         for (text, expected) in [
             ("127.0.0.1:4242\n", Some("127.0.0.1:4242")),
             ("[::1]:1", Some("[::1]:1")),
@@ -205,11 +227,34 @@ mod tests {
         ] {
             std::fs::write(&file, text).unwrap();
             assert_eq!(
-                read_address(&file).unwrap(),
+                read_address(&file, None).unwrap(),
                 expected.map(|text| text.parse().unwrap()),
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn an_address_of_a_strangers_is_none_but_its_owner_may_be_the_secrets() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("address");
+        let read = |owner| read_address(&file, owner).unwrap();
+        std::fs::write(&file, "127.0.0.1:4242\n").unwrap();
+        assert!(read(None).is_some());
+        if users::is_root() {
+            std::os::unix::fs::chown(&file, Some(12), None).unwrap();
+            assert_eq!(read(Some(13)), None);
+            assert!(read(Some(12)).is_some());
+        }
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+        std::fs::set_permissions(&file, open).unwrap();
+        assert_eq!(read(Some(12)), None);
+    }
+
+    #[test]
+    fn localhost_is_what_the_daemon_takes_it_for_and_nothing_else() {
+        let expected: SocketAddr = "127.0.0.1:4242".parse().unwrap();
+        assert_eq!(resolve("localhost:4242").unwrap(), [expected]);
     }
 
     #[test]

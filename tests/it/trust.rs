@@ -72,6 +72,63 @@ fn so_is_an_included_one() {
 }
 
 #[test]
+fn a_link_of_somebody_elses_leads_to_no_configuration() {
+    if !is_root() {
+        return;
+    }
+    let bench = Bench::new(SLEEPER);
+    fs::rename(bench.path("taskmaster.yaml"), bench.path("real.yaml")).unwrap();
+    symlink("real.yaml", bench.path("taskmaster.yaml")).unwrap();
+    assert_eq!(bench.check().status, 0);
+    std::os::unix::fs::lchown(bench.path("taskmaster.yaml"), Some(54321), None).unwrap();
+    is_refused(&bench, "name the file itself");
+    // Root's own link leads into a folder that others may write.
+    fs::create_dir(bench.path("open")).unwrap();
+    fs::rename(bench.path("real.yaml"), bench.path("open/real.yaml")).unwrap();
+    fs::remove_file(bench.path("taskmaster.yaml")).unwrap();
+    symlink("open/real.yaml", bench.path("taskmaster.yaml")).unwrap();
+    assert_eq!(bench.check().status, 0);
+    mode(&bench, "open", 0o777);
+    is_refused(&bench, "chmod go-w ");
+}
+
+#[test]
+fn the_shell_of_root_proves_no_secret_where_a_strangers_file_sends_it() {
+    if !is_root() {
+        return;
+    }
+    let bench = Bench::up(SLEEPER);
+    assert_eq!(bench.ctl("version").status, 0);
+    chown(bench.path("taskmaster.yaml"), Some(54321), None).unwrap();
+    let said = bench.ctl("version");
+    assert_eq!(said.status, 2, "{said:?}");
+    assert!(said.err.contains("chown root "), "{said:?}");
+}
+
+#[test]
+fn a_state_folder_that_others_may_write_is_refused() {
+    let bench = Bench::new(SLEEPER);
+    fs::create_dir(bench.path("state")).unwrap();
+    for bits in [0o770, 0o777, 0o1777] {
+        mode(&bench, "state", bits);
+        let said = finished(bench.daemon_command());
+        assert_eq!(said.status, 1, "{said:?}");
+        assert!(
+            said.err.contains("chmod go-w ") && said.err.contains("daemon.state_dir"),
+            "{said:?}"
+        );
+    }
+    if is_root() {
+        mode(&bench, "state", 0o700);
+        chown(bench.path("state"), Some(54321), None).unwrap();
+        let said = finished(bench.daemon_command());
+        assert_eq!(said.status, 1, "{said:?}");
+        assert!(said.err.contains("it belongs to 54321"), "{said:?}");
+    }
+    assert!(!bench.path("state/secret").exists());
+}
+
+#[test]
 fn an_env_file_that_others_may_write_is_a_failed_start() {
     if !is_root() {
         return;
