@@ -178,6 +178,8 @@ impl Daemon {
             texts,
             config: empty(config),
         };
+        // Not before the kitchen has noted what it was: its programs get that.
+        limits::lower_core();
         if let Err(error) = process::become_subreaper() {
             daemon.warn(&format!(
                 "descendants that lose their parent go to init: prctl: {}",

@@ -113,10 +113,14 @@ pub fn become_user(ids: &Ids) -> io::Result<()> {
     if uid == Uid::effective() && !uid.is_root() {
         return Ok(());
     }
+    super::privileges::leave_keys();
     let groups: Vec<Gid> = ids.groups.iter().copied().map(Gid::from_raw).collect();
     setgroups(&groups)?;
     setresgid(gid, gid, gid)?;
     setresuid(uid, uid, uid)?;
+    if !uid.is_root() && !super::privileges::drop_capabilities() {
+        return Err(io::Error::last_os_error());
+    }
     if !uid.is_root() && setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).is_ok() {
         return Err(io::Error::other("root could be had back"));
     }

@@ -97,7 +97,7 @@ pub enum Step {
     Limits,
     /// setpriority(2).
     Nice,
-    /// setgroups(2), setresgid(2), setresuid(2).
+    /// setgroups(2), setresgid(2), setresuid(2), capset(2).
     Ids,
     /// prctl(2) PR_SET_NO_NEW_PRIVS.
     NoNewPrivs,
@@ -302,10 +302,8 @@ fn become_program(orders: &Orders<'_>) -> Step {
         {
             return Step::Nice;
         }
-        if let Some((uid, gid, groups)) = &recipe.ids
-            && (libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) < 0
-                || libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid) < 0
-                || libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid) < 0)
+        if let Some(ids) = &recipe.ids
+            && !become_other(ids)
         {
             return Step::Ids;
         }
@@ -331,6 +329,21 @@ fn become_program(orders: &Orders<'_>) -> Step {
         execute(orders);
     }
     Step::Exec
+}
+
+/// Becomes this user, with these groups. Of what the daemon may do besides nothing is left.
+fn become_other((uid, gid, groups): &(u32, u32, Vec<u32>)) -> bool {
+    // SAFETY: no pointers but that of the groups, with their number.
+    unsafe {
+        let is_another = libc::geteuid() != *uid;
+        if is_another {
+            super::privileges::leave_keys();
+        }
+        libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) == 0
+            && libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid) == 0
+            && libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid) == 0
+            && (*uid == 0 || !is_another || super::privileges::drop_capabilities())
+    }
 }
 
 fn stdio(fds: [RawFd; 3]) -> bool {

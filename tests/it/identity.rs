@@ -48,6 +48,81 @@ fn a_user_brings_its_groups_and_nothing_of_roots() {
     assert_eq!(status_of(pid, "CapEff"), "0000000000000000");
 }
 
+/// The sets of capabilities of a process, but for the one that only bounds what a file may give.
+fn capabilities(pid: i32) -> Vec<String> {
+    ["CapInh", "CapPrm", "CapEff", "CapAmb"].map(|set| status_of(pid, set)).into()
+}
+
+#[test]
+fn who_becomes_another_keeps_no_capability_whatever_the_daemon_has() {
+    if !is_root() {
+        return;
+    }
+    let programs = "a: {cmd: sleep 1000, starttime: 0, user: games}";
+    let caps = "--inh-caps=+setuid,+setgid,+kill,+net_raw";
+    let mut bench = Bench::new(programs);
+    let command = bench.daemon_through(&["setpriv", caps]);
+    bench.start_as(command);
+    bench.until_state("a", "RUNNING");
+    assert_ne!(status_of(bench.pid(), "CapInh"), "0000000000000000");
+    assert_eq!(capabilities(bench.pid_of("a")), ["0000000000000000"; 4]);
+    bench.stop();
+    // A user who may become others, as a service manager can make one.
+    let mut bench = Bench::new(programs);
+    fs::create_dir(bench.path("state")).unwrap();
+    std::os::unix::fs::chown(bench.path("state"), Some(54321), Some(54321)).unwrap();
+    let ambient = "--ambient-caps=+setuid,+setgid,+kill,+net_raw";
+    let ids = ["--reuid=54321", "--regid=54321", "--clear-groups"];
+    let through = ["setpriv", ids[0], ids[1], ids[2], caps, ambient];
+    let mut probe = Command::new("setpriv");
+    probe.args(&through[1..]).arg(env!("CARGO_BIN_EXE_taskmaster")).arg("--version");
+    if !probe.output().is_ok_and(|said| said.status.success()) {
+        return; // that user cannot reach the binary here
+    }
+    let command = bench.daemon_through(&through);
+    bench.start_as(command);
+    bench.until_state("a", "RUNNING");
+    assert_eq!(status_of(bench.pid_of("a"), "Uid"), four(user("games").0));
+    assert_eq!(capabilities(bench.pid_of("a")), ["0000000000000000"; 4]);
+}
+
+/// Calls of keyctl(2) and add_key(2) by number, since no tool for them need be installed.
+const KEYS: &str = "\
+import ctypes, os, platform, sys
+call = ctypes.CDLL(None).syscall
+add, ctl = {'x86_64': (248, 250), 'aarch64': (217, 219)}[platform.machine()]
+JOIN, SEARCH, SESSION = 1, 10, ctypes.c_long(-3)
+kind, name = b'user', b'taskmaster-test'
+";
+
+#[test]
+fn who_becomes_another_has_no_key_of_the_session_that_the_daemon_was_started_from() {
+    if !is_root() {
+        return;
+    }
+    let mut bench = Bench::new("");
+    let holder = "call(ctl, JOIN, 0)\n\
+                  if call(add, kind, name, b'x', 1, SESSION) < 0: sys.exit(9)\n\
+                  os.execvp(sys.argv[1], sys.argv[1:])\n";
+    bench.write("holder.py", &format!("{KEYS}{holder}"));
+    let seeker = "found = call(ctl, SEARCH, SESSION, kind, name, 0)\n\
+                  print('none' if found < 0 else 'found', flush=True)\n\
+                  import time; time.sleep(1000)\n";
+    bench.write("seeker.py", &format!("{KEYS}{seeker}"));
+    bench.configure(
+        "same: {cmd: python3 seeker.py, starttime: 0, stdout: same}\n\
+         other: {cmd: python3 seeker.py, starttime: 0, stdout: other, user: games}",
+    );
+    let probe = Command::new("python3").arg(bench.path("holder.py")).arg("true").status();
+    if !probe.is_ok_and(|status| status.success()) {
+        return; // no keys here
+    }
+    let command = bench.daemon_through(&["python3", "holder.py"]);
+    bench.start_as(command);
+    bench.until("root's own has it", |bench| bench.read("same") == "found\n");
+    bench.until("the other has not", |bench| bench.read("other") == "none\n");
+}
+
 #[test]
 fn users_and_groups_may_be_numbers() {
     if !is_root() {

@@ -30,6 +30,7 @@ mod prompt;
 mod real;
 mod reload;
 mod scale;
+mod secrets;
 mod shell;
 mod signals;
 mod stop;
