@@ -67,13 +67,11 @@ fn field(pid: i32, place: usize) -> Option<String> {
     stat.rsplit_once(") ")?.1.split(' ').nth(place).map(str::to_owned)
 }
 
-/// The command line of a process for people, or its name where it has none.
+/// The name of a process's command, at most 15 bytes of it.
+///
+/// The whole command line lies in the memory of the process itself, which may have put something
+/// there that never comes, such as a page of a file system of its own: a read of it would hang.
 pub fn command(pid: i32) -> String {
-    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let words = String::from_utf8_lossy(&words).trim_end_matches('\0').replace('\0', " ");
-    if !words.is_empty() {
-        return words.chars().take(200).collect();
-    }
-    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    name.trim_end().to_owned()
+    let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+    String::from_utf8_lossy(&name).trim_end().to_owned()
 }
