@@ -7,8 +7,7 @@ use std::io::{self, Write as _};
 use std::net::TcpStream;
 
 use super::client::Client;
-use super::{Daemon, cause, random};
-use crate::config::Level;
+use super::{Daemon, random};
 use crate::sys::poll::Interest;
 
 /// How many connections there may be at once.
@@ -29,8 +28,9 @@ impl Places {
     }
 }
 
-/// Newcomers a turn, so that a flood of them takes turns with everything else.
-const A_TURN: usize = 64;
+/// Newcomers a turn, so that a flood of them takes turns with everything else; and fewer than
+/// there are places for them, so that nobody is pushed out before there was a turn to be heard in.
+const A_TURN: usize = 16;
 
 impl Daemon {
     /// Lets in those who wait at the door.
@@ -59,11 +59,7 @@ impl Daemon {
                 let mut stream = &stream;
                 stream.write_all(b"{\"error\":\"too many clients\"}\n")
             });
-            return self.log(
-                Level::Warning,
-                "too many clients, one turned away",
-                &[("peer", &peer)],
-            );
+            return self.refused(&peer, "too many clients");
         }
         if self.clients.len() - proved >= self.places.strangers {
             self.drop_oldest_stranger();
@@ -81,8 +77,13 @@ impl Daemon {
         let strangers = self.clients.iter_mut().filter(|client| !client.is_proved());
         let Some(oldest) = strangers.min_by_key(|client| client.since) else { return false };
         oldest.lost();
+        // One that was refused has been told of.
+        let peer = (!oldest.is_held()).then(|| oldest.peer.clone());
         // Its descriptor is wanted now, not at the end of the turn.
         self.clients.retain(|client| client.is_proved() || !client.is_over());
+        if let Some(peer) = peer {
+            self.refused(&peer, "newer ones came before its hello");
+        }
         true
     }
 
@@ -103,8 +104,7 @@ impl Daemon {
         let turned_away = listener.accept().map(|(_, peer)| peer.to_string());
         self.spare = std::fs::File::open("/dev/null").ok();
         if let Ok(peer) = turned_away {
-            let message = format!("no descriptor left for a client: {}", cause(&too_many()));
-            self.log(Level::Warning, &message, &[("peer", &peer)]);
+            self.refused(&peer, "no descriptor is left for it");
         }
     }
 }
@@ -112,8 +112,4 @@ impl Daemon {
 /// EMFILE and ENFILE.
 fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(23 | 24))
-}
-
-fn too_many() -> io::Error {
-    io::Error::from_raw_os_error(24)
 }

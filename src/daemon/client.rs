@@ -45,6 +45,8 @@ pub(super) struct Client {
     pub(super) task: Task,
     /// It has ended, or is to be ended: nothing more is read.
     closing: bool,
+    /// Until then it waits for the answer to its hello, which is a refusal.
+    held_until: Option<Instant>,
     /// It says nothing more, but may still listen.
     finished: bool,
     /// The connection is broken.
@@ -138,6 +140,7 @@ impl Client {
             hello: Hello::Greeted(greeting.nonce.clone()),
             task: Task::None,
             closing: false,
+            held_until: None,
             finished: false,
             gone: false,
         };
@@ -196,8 +199,8 @@ impl Client {
         match (reads, self.unread() > 0) {
             (true, true) => Interest::Both,
             (true, false) => Interest::Read,
-            (false, true) => Interest::Write,
-            (false, false) => Interest::None,
+            (false, true) if !self.is_held() => Interest::Write,
+            (false, _) => Interest::None,
         }
     }
 
@@ -313,6 +316,21 @@ impl Client {
         self.send_line(&(line + "\n"));
     }
 
+    /// Nothing is sent to it before this time.
+    pub(super) fn hold(&mut self, until: Instant) {
+        self.held_until = Some(until);
+    }
+
+    /// Whether it was refused.
+    pub(super) fn is_held(&self) -> bool {
+        self.held_until.is_some()
+    }
+
+    /// Lets what waits be sent if it is time. False: it does not wait.
+    pub(super) fn release(&mut self, now: Instant) -> bool {
+        self.held_until.take_if(|at| *at <= now).is_some()
+    }
+
     /// Ends the connection once what is queued has been read.
     pub(super) fn close(&mut self) {
         self.closing = true;
@@ -320,6 +338,9 @@ impl Client {
 
     /// Writes what the socket takes.
     pub(super) fn flush(&mut self) {
+        if self.is_held() {
+            return;
+        }
         while let Some(rest @ [_, ..]) = self.out.get(self.sent..) {
             match self.stream.write(rest) {
                 Ok(0) => break,
@@ -346,7 +367,7 @@ impl Client {
     /// When something is due for it: the hello's deadline, or the end of a wait.
     pub(super) fn deadline(&self) -> Option<Instant> {
         if !self.is_proved() {
-            return Some(self.since + HELLO_TIME);
+            return self.held_until.or(Some(self.since + HELLO_TIME));
         }
         match &self.task {
             Task::Wait(waiting) => waiting.until,

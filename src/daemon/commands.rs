@@ -36,8 +36,14 @@ impl Daemon {
                 Incoming::Interrupt => self.interrupt(index),
                 Incoming::Proved => self.log(Level::Info, "client came", &[("peer", &peer)]),
                 Incoming::Refused(why) => {
-                    let facts = [("peer", peer.as_str()), ("reason", why)];
-                    self.log(Level::Warning, "client refused", &facts);
+                    self.refused(&peer, why);
+                    let pause = self.refusals.pause();
+                    if let Some(client) = self.clients.get_mut(index)
+                        && !client.is_proved()
+                        && !pause.is_zero()
+                    {
+                        client.hold(self.now.at + pause);
+                    }
                 }
             }
         }

@@ -26,6 +26,7 @@ mod order;
 mod output;
 mod probes;
 mod recipe;
+mod refusals;
 mod reload;
 mod report;
 mod resume;
@@ -98,6 +99,7 @@ struct Daemon {
     /// Those that an earlier daemon launched.
     adopted: adopted::Adopted,
     journal: journal::Journal,
+    refusals: refusals::Refusals,
     clients: Vec<Client>,
     /// None: the control port is closed.
     listener: Option<TcpListener>,
@@ -202,6 +204,7 @@ impl Daemon {
     /// Everything has been stopped.
     fn end(mut self) {
         self.state_dir.remove_address();
+        self.tell_of_refusals();
         self.log(Level::Info, "daemon stopped", &[]);
         self.journal.remove();
         self.state_dir.remove_door();

@@ -160,6 +160,7 @@ impl Daemon {
             adopted: Adopted::new().map_err(kernel("making an epoll set"))?,
             journal: Journal::new(state_dir.folder()),
             upgrade: None,
+            refusals: Default::default(),
             clients: Vec::new(),
             listener,
             secret,

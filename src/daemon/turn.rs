@@ -120,8 +120,9 @@ impl Daemon {
         let logger = logger.filter(|at| *at > self.now.at);
         let (captures, reports) = (self.captures.due(), self.reporting.due(self.now.at));
         let kept = [self.adopted.due(), self.journal.due(), self.upgrade_due(), captures, reports];
-        let others =
-            [self.supervisor.next_deadline(), self.probes.due(), self.strays.due(), logger, door];
+        let (supervisor, probes) = (self.supervisor.next_deadline(), self.probes.due());
+        let (strays, refusals) = (self.strays.due(), self.refusals.due());
+        let others = [supervisor, probes, strays, refusals, logger, door];
         let others = others.into_iter().chain(kept);
         clients.chain(others.flatten()).min()
     }
@@ -244,6 +245,9 @@ impl Daemon {
             self.look_for_strays();
         }
         self.tick_upgrade();
+        if self.is_due(self.refusals.due()) {
+            self.tell_of_refusals();
+        }
         self.tick_clients();
     }
 

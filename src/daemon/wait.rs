@@ -7,7 +7,6 @@
 
 use super::client::{Goal, Task, Waiting};
 use super::{Daemon, words};
-use crate::config::Level;
 use crate::protocol::{Reply, ResultRow};
 use crate::supervisor::{Change, Id, Process, State, Supervisor};
 
@@ -57,6 +56,9 @@ impl Daemon {
             if client.deadline().is_none_or(|at| at > self.now.at) {
                 continue;
             }
+            if client.release(self.now.at) {
+                continue;
+            }
             if !client.is_proved() {
                 client.lost();
                 silent.push(client.peer.clone());
@@ -73,8 +75,7 @@ impl Daemon {
             });
         }
         for peer in silent {
-            let facts = [("peer", peer.as_str()), ("reason", "its hello did not come")];
-            self.log(Level::Warning, "client refused", &facts);
+            self.refused(&peer, "its hello did not come");
         }
     }
 }

@@ -193,7 +193,7 @@ pub fn in_memory(bytes: &[u8]) -> io::Result<File> {
 }
 
 /// Why what lies in a folder is not this user's alone, with the command that mends it: who may
-/// write there can put files of their own in the place of any.
+/// write there can put files of their own in the place of any, unless the folder is sticky.
 pub fn open_to_others(folder: &Path) -> Option<String> {
     let about = fs::metadata(folder).ok()?;
     let shown = folder.display();
@@ -201,7 +201,8 @@ pub fn open_to_others(folder: &Path) -> Option<String> {
         let owner = super::users::name_of(about.uid()).unwrap_or_else(|| about.uid().to_string());
         return Some(format!("it belongs to {owner}: chown {} {shown}", super::users::me()));
     }
-    (about.mode() & 0o022 != 0).then(|| format!("others may write to it: chmod go-w {shown}"))
+    (about.mode() & 0o022 != 0 && about.mode() & 0o1000 == 0)
+        .then(|| format!("others may write to it: chmod go-w {shown}"))
 }
 
 /// Whose a folder is; none if there is none. A link is not followed, and is nobody's folder.

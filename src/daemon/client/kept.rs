@@ -101,6 +101,8 @@ impl Client {
             hello: kept.greeted.map_or(Hello::Done, Hello::Greeted),
             task: take_up_task(kept.task, all, base)?,
             closing: kept.closing,
+            // One that was refused has waited long enough.
+            held_until: None,
             finished: kept.finished,
             gone: false,
         })

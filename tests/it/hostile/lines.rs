@@ -124,19 +124,28 @@ fn ten_thousand_selectors_on_a_line_are_answered() {
 }
 
 #[test]
-fn a_secret_guessed_many_times_is_wrong_each_time() {
+fn a_secret_guessed_many_times_is_wrong_each_time_and_told_of_once() {
     let mut town = Town::new();
-    for guess in 0..200 {
+    let guess = |number: u32| {
         let mut wire = town.bench.stranger();
         let theirs = wire.greeting["nonce"].as_str().unwrap().to_owned();
         let ours = "ab".repeat(32);
-        let proof = crate::bench::hmac(&guess.to_string(), &format!("client:{theirs}:{ours}"));
+        let proof = crate::bench::hmac(&number.to_string(), &format!("client:{theirs}:{ours}"));
         let hello = serde_json::json!({"protocol": 1, "nonce": ours, "proof": proof});
         wire.send(&hello.to_string());
-        assert!(wire.line().unwrap()["error"].is_string());
-        assert_eq!(wire.line(), None);
+        wire
+    };
+    for round in 0..3 {
+        let wires: Vec<Wire> = (0..25).map(|number| guess(round * 25 + number)).collect();
+        // Whoever knows it does not wait for those who guess.
+        assert_eq!(exit(&town.bench.client().ask("version")), 0);
+        for mut wire in wires {
+            assert!(wire.line().unwrap()["error"].is_string());
+            assert_eq!(wire.line(), None);
+        }
     }
     town.is_unharmed();
+    assert_eq!(town.bench.log().matches("refused").count(), 1);
 }
 
 #[test]
