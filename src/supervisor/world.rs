@@ -7,6 +7,7 @@ mod random;
 mod ready;
 mod rolling;
 mod stories;
+mod storm;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
