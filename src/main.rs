@@ -4,6 +4,8 @@
 mod cli;
 mod config;
 mod daemon;
+#[cfg(test)]
+mod inputs;
 mod logger;
 mod mail;
 #[cfg(test)]
