@@ -1,8 +1,11 @@
 //! The secret stays where it is: no process list, environment, log, file or crash tells it.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, chown};
 
-use crate::bench::{Bench, children, hmac, proc, signal};
+use crate::bench::{Bench, children, finished, hmac, is_root, proc, signal};
 
 #[test]
 fn the_secret_is_in_no_process_list_no_environment_and_no_log() {
@@ -74,4 +77,70 @@ fn a_crash_of_the_daemon_leaves_no_core_and_programs_have_the_limit_it_was_start
     let names = cores.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert!(names.into_iter().all(|name| !name.starts_with("core")));
     signal(program, libc::SIGKILL);
+}
+
+#[test]
+fn a_secret_that_is_not_private_is_refused() {
+    let bench = Bench::new("");
+    bench.write("given", "a-secret-that-a-person-made\n");
+    bench.configure_daemon("secret_file: given,", "");
+    let given = bench.path("given");
+    let mode = |bits| fs::set_permissions(&given, fs::Permissions::from_mode(bits)).unwrap();
+    let is_refused = |way_out: &str| {
+        let said = finished(bench.daemon_command());
+        assert_eq!(said.status, 1, "{said:?}");
+        assert!(said.err.contains(way_out) && !said.err.contains("a-person-made"), "{said:?}");
+    };
+    for bits in [0o604, 0o620, 0o602, 0o601] {
+        mode(bits);
+        is_refused("chmod 600 ");
+    }
+    if is_root() {
+        mode(0o600);
+        chown(&given, Some(54321), None).unwrap();
+        is_refused("chown 0 ");
+        chown(&given, Some(0), None).unwrap();
+    }
+    mode(0o640);
+    let mut bench = bench;
+    bench.start();
+}
+
+#[test]
+fn who_listens_in_the_daemons_place_learns_nothing_and_is_found_out() {
+    let bench = Bench::new("");
+    bench.write("given", "a-secret-that-a-person-made\n");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let squatter = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let nonce = "ab".repeat(32);
+        let greeting =
+            format!("{{\"taskmaster\":\"0.1.0\",\"protocol\":1,\"nonce\":\"{nonce}\"}}\n");
+        stream.write_all(greeting.as_bytes()).unwrap();
+        let mut hello = String::new();
+        let mut lines = BufReader::new(stream.try_clone().unwrap());
+        lines.read_line(&mut hello).unwrap();
+        let proof = "00".repeat(32);
+        let welcome = format!("{{\"proof\":\"{proof}\",\"pid\":1,\"config\":\"/x\"}}\n");
+        stream.write_all(welcome.as_bytes()).unwrap();
+        let mut rest = String::new();
+        let _ = lines.read_line(&mut rest);
+        (hello, rest)
+    });
+    let words = ["-s", &address, "--secret-file", "given", "stop", "all"];
+    let said = bench.ctl_words(&words);
+    assert_eq!(said.status, 5, "{said:?}");
+    let (hello, rest) = squatter.join().unwrap();
+    assert!(!hello.contains("a-person-made"), "{hello}");
+    assert_eq!(rest, "", "nothing is asked of it");
+}
+
+#[test]
+fn a_port_that_is_open_to_the_network_is_warned_of() {
+    let mut bench = Bench::new("");
+    bench.write("taskmaster.yaml", "daemon: {listen: '0.0.0.0:0', state_dir: state}\n");
+    bench.start();
+    let log = bench.log();
+    assert!(log.contains("open to the network, and its traffic is not encrypted"), "{log}");
 }
