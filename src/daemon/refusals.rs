@@ -81,7 +81,7 @@ mod tests {
     use crate::sys::clock;
 
     #[test]
-    fn the_first_is_told_of_and_of_the_others_their_number_once_a_minute() {
+    fn the_first_is_told_of_and_of_the_others_their_number() {
         let (mut refusals, start) = (Refusals::default(), clock::now());
         assert!(refusals.note("a", "why", start));
         for _ in 0..1000 {

@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_a_strangers_is_none_but_its_owner_may_be_the_secrets() {
+    fn an_address_that_a_stranger_wrote_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("address");
         let read = |owner| read_address(&file, owner).unwrap();
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn localhost_is_what_the_daemon_takes_it_for_and_nothing_else() {
+    fn localhost_is_what_the_daemon_takes_it_for() {
         let expected: SocketAddr = "127.0.0.1:4242".parse().unwrap();
         assert_eq!(resolve("localhost:4242").unwrap(), [expected]);
     }

@@ -109,7 +109,7 @@ fn with_stray() -> (Bench, i32) {
 }
 
 #[test]
-fn one_that_left_the_group_outlives_a_stop_and_is_killed_at_shutdown() {
+fn one_that_left_the_group_outlives_a_stop_and_goes_at_shutdown() {
     let (mut bench, stray) = with_stray();
     assert_eq!(programs_of(bench.pid()), [stray]);
     bench.stop();

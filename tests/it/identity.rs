@@ -96,7 +96,7 @@ kind, name = b'user', b'taskmaster-test'
 ";
 
 #[test]
-fn who_becomes_another_has_no_key_of_the_session_that_the_daemon_was_started_from() {
+fn who_becomes_another_has_no_key_of_the_daemons_session() {
     if !is_root() {
         return;
     }

@@ -54,7 +54,7 @@ fn core(pid: i32) -> String {
 }
 
 #[test]
-fn a_crash_of_the_daemon_leaves_no_core_and_programs_have_the_limit_it_was_started_with() {
+fn a_crash_leaves_no_core_and_programs_have_their_own_limit() {
     let mut bench = Bench::new("a: {cmd: sleep 1000, starttime: 0}");
     let script = "ulimit -Sc \"$(ulimit -Hc)\"; ulimit -Sc > was; exec \"$@\"";
     let command = bench.daemon_through(&["sh", "-c", script, "sh"]);
@@ -107,7 +107,7 @@ fn a_secret_that_is_not_private_is_refused() {
 }
 
 #[test]
-fn who_listens_in_the_daemons_place_learns_nothing_and_is_found_out() {
+fn who_listens_in_the_daemons_place_learns_nothing() {
     let bench = Bench::new("");
     bench.write("given", "a-secret-that-a-person-made\n");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

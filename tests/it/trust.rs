@@ -93,7 +93,7 @@ fn a_link_of_somebody_elses_leads_to_no_configuration() {
 }
 
 #[test]
-fn the_shell_of_root_proves_no_secret_where_a_strangers_file_sends_it() {
+fn roots_shell_goes_nowhere_a_strangers_file_sends_it() {
     if !is_root() {
         return;
     }

@@ -124,7 +124,7 @@ fn ten_thousand_selectors_on_a_line_are_answered() {
 }
 
 #[test]
-fn a_secret_guessed_many_times_is_wrong_each_time_and_told_of_once() {
+fn a_secret_guessed_many_times_is_told_of_once() {
     let mut town = Town::new();
     let guess = |number: u32| {
         let mut wire = town.bench.stranger();

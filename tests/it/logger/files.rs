@@ -10,7 +10,7 @@ use super::rig::{Rig, size};
 use crate::bench::{exists, finished, is_root, signal, taskmaster, until};
 
 #[test]
-fn a_new_file_is_private_to_its_owner_and_group_and_an_old_one_is_kept() {
+fn a_new_file_is_private_and_an_old_one_is_kept_as_it_is() {
     let mut rig = Rig::up();
     fs::write(rig.path("old"), "before\n").unwrap();
     fs::set_permissions(rig.path("old"), fs::Permissions::from_mode(0o600)).unwrap();
@@ -107,7 +107,7 @@ fn no_folder_is_reached_by_a_strangers_link() {
 }
 
 #[test]
-fn a_file_with_another_name_is_not_written_to_where_others_may_have_put_it() {
+fn a_file_with_two_names_is_refused_where_others_may_put_them() {
     let mut rig = Rig::up();
     fs::create_dir(rig.path("open")).unwrap();
     fs::write(rig.path("precious"), "kept\n").unwrap();
