@@ -4,11 +4,13 @@
 //! more, the oldest of them goes. So strangers cannot keep out those who know it.
 
 use std::io::{self, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd as _;
+use std::time::Duration;
 
 use super::client::Client;
 use super::{Daemon, random};
-use crate::sys::poll::Interest;
+use crate::sys::poll::{Interest, Poller};
 
 /// How many connections there may be at once.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +42,8 @@ impl Daemon {
             match listener.accept() {
                 Ok((stream, peer)) => self.welcome(stream, peer.to_string()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // The kernel looks for a descriptor before it looks who waits: nobody may.
+                Err(error) if is_out_of_descriptors(&error) && !is_called(listener) => return,
                 // A stranger goes before the newcomer does, who may be a friend.
                 Err(error) if is_out_of_descriptors(&error) && self.drop_oldest_stranger() => {}
                 Err(error) if is_out_of_descriptors(&error) => return self.turn_away(),
@@ -107,6 +111,13 @@ impl Daemon {
             self.refused(&peer, "no descriptor is left for it");
         }
     }
+}
+
+/// Whether somebody waits to be let in.
+fn is_called(listener: &TcpListener) -> bool {
+    let mut poller = Poller::new();
+    let slot = poller.add(listener.as_fd(), Interest::Read);
+    poller.wait(Some(Duration::ZERO)).is_ok() && poller.ready(slot).read
 }
 
 /// EMFILE and ENFILE.
