@@ -54,7 +54,7 @@ fn capabilities(pid: i32) -> Vec<String> {
 }
 
 #[test]
-fn who_becomes_another_keeps_no_capability_whatever_the_daemon_has() {
+fn who_becomes_another_keeps_no_capability() {
     if !is_root() {
         return;
     }

@@ -19,6 +19,7 @@ mod faults;
 mod group;
 mod hostile;
 mod identity;
+mod injected;
 mod launch;
 mod life;
 mod logger;

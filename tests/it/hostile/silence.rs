@@ -31,7 +31,7 @@ fn who_follows_the_events_and_never_reads_is_cut_off() {
 }
 
 #[test]
-fn who_asks_without_end_and_never_reads_is_not_listened_to() {
+fn who_asks_without_end_and_never_reads_is_not_heard() {
     let mut town = Town::with(&wordy());
     assert_eq!(exit(&town.watcher.ask("start wordy")), 1);
     let mut deaf = town.bench.client();

@@ -107,7 +107,7 @@ fn no_folder_is_reached_by_a_strangers_link() {
 }
 
 #[test]
-fn a_file_with_two_names_is_refused_where_others_may_put_them() {
+fn a_file_with_two_names_is_refused_where_others_may_write() {
     let mut rig = Rig::up();
     fs::create_dir(rig.path("open")).unwrap();
     fs::write(rig.path("precious"), "kept\n").unwrap();

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, Wire, hmac, until};
+use crate::bench::{Bench, Wire, hmac};
 use crate::facts::{exit, pid, state, until_all_run};
 
 const PROGRAMS: &str = "a: {cmd: sleep 1000, starttime: 0}";
