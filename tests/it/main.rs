@@ -34,6 +34,7 @@ mod scale;
 mod secrets;
 mod shell;
 mod signals;
+mod soak;
 mod stop;
 mod story;
 mod survive;
