@@ -36,6 +36,7 @@ mod shell;
 mod signals;
 mod soak;
 mod stop;
+mod storm;
 mod story;
 mod survive;
 mod told;
