@@ -200,4 +200,28 @@ mod tests {
         let why = Handover::read(newer.as_bytes()).unwrap_err();
         assert!(why.contains("version 2, and version 1 is the newest"), "{why}");
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None,
+            ..Default::default()
+        })]
+
+        /// What was handed over is read as it was written, or refused: never half of it.
+        #[test]
+        fn what_was_damaged_on_the_way_is_refused(
+            at in 0..10_000usize,
+            cut in 0..50usize,
+            noise in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..20),
+        ) {
+            let text = example().to_text();
+            let mut bytes = text.clone().into_bytes();
+            let at = at % bytes.len();
+            let end = (at + cut).min(bytes.len());
+            bytes.splice(at..end, noise);
+            if let Ok(read) = Handover::read(&bytes) {
+                proptest::prop_assert_eq!(read.to_text(), text);
+            }
+        }
+    }
 }

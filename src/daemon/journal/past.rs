@@ -205,4 +205,36 @@ mod tests {
         assert!(!was_asked(&[Entry::Up(up(9)), stopping(then), asked(8)]));
         assert!(!was_asked(&[Entry::Up(up(9)), running, asked(9), stopping(then)]));
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            failure_persistence: None,
+            ..Default::default()
+        })]
+
+        /// Bytes changed, cut out or put in: each line is believed as it was written, or not at all.
+        #[test]
+        fn no_damage_makes_up_a_process_or_ends_the_reading(
+            at in 0..1000usize,
+            cut in 0..300usize,
+            noise in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..60),
+        ) {
+            let entries = [
+                Entry::Boot(1),
+                is(Phase::Stopped),
+                Entry::Up(up(9)),
+                Entry::Logger(Helper { boot: 1, pid: 5, start: 7 }),
+                Entry::Shutdown,
+            ];
+            let mut bytes: Vec<u8> = entries.iter().flat_map(|e| e.to_line().into_bytes()).collect();
+            let at = at % bytes.len();
+            let end = (at + cut).min(bytes.len());
+            bytes.splice(at..end, noise);
+            let (past, whole) = (Past::read(&bytes), read(&entries));
+            proptest::prop_assert!(past.processes.keys().all(|key| whole.processes.contains_key(key)));
+            proptest::prop_assert!(past.logger.is_none() || past.logger == whole.logger);
+            let ups = |past: &Past| past.processes.values().filter_map(|l| l.up.clone()).collect::<Vec<_>>();
+            proptest::prop_assert!(ups(&past).iter().all(|up| ups(&whole).contains(up)));
+        }
+    }
 }
