@@ -1,5 +1,5 @@
 //! Random lives of the real daemon, as src/supervisor/world/storm.rs has them without a kernel:
-//! commands, deaths, reloads and clients in any order, from a seed that is printed when one goes
+//! commands, deaths, reloads, upgrades and clients in any order, from a seed that is printed when one goes
 //! wrong. `STORM=SEED cargo test --test it storm` lives through one of them.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -147,7 +147,10 @@ fn live(seed: u64) {
                     idle.push(client);
                 }
             }
-            8 => idle.clear(),
+            8 => match dice.below(3) {
+                0 => assert_eq!(bench.ctl("upgrade").status, 0),
+                _ => idle.clear(),
+            },
             _ => no_second_copy(&bench),
         }
     }
