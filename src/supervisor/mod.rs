@@ -444,10 +444,11 @@ impl Supervisor {
     }
 }
 
-/// An end that is told of is remembered, with what the state before it knew.
+/// An end that is told of is remembered, with what the state before it knew. What follows it in
+/// the same step (BACKOFF, FATAL) tells of it again, but has no pid any more.
 fn remember(past: &mut Past, before: State, action: &Action, now: Moment) {
-    if let Action::Tell(Change { end: Some((exit, expected)), .. }) = *action
-        && let Some((pid, started)) = before.process()
+    if let Action::Tell(Change { end: Some((exit, expected)), pid: Some(pid), .. }) = *action
+        && let Some((_, started)) = before.process()
     {
         let lasted = now.at.saturating_duration_since(started);
         past.add(PastEnd { at: now.wall, pid, exit, expected, lasted });

@@ -1,6 +1,7 @@
 //! Reload, shutdown, selectors, and who is told what.
 
 use super::*;
+use crate::config::MaxRestarts;
 
 #[test]
 fn numprocs_grows_and_shrinks_around_the_survivors() {
@@ -215,4 +216,24 @@ fn the_last_ends_are_remembered_and_no_more_than_those() {
     let past = &world.supervisor.get(id).unwrap().past;
     let last = past.ends().last().unwrap();
     assert_eq!((last.pid, last.exit, last.expected), (pid, Exit::Signal(libc::SIGTERM), true));
+}
+
+#[test]
+fn an_end_that_is_waited_out_or_given_up_after_is_remembered_once() {
+    let mut web = program("web", 1);
+    web.policy.starttime = Duration::ZERO;
+    web.policy.backoff.initial = Duration::from_secs(1);
+    web.policy.max_restarts = Some(MaxRestarts { count: 1, within: Duration::from_secs(60) });
+    let mut world = World::new(vec![web]);
+    let codes = |world: &World| -> Vec<Exit> {
+        let past = &world.supervisor.get(world.id("web")).unwrap().past;
+        past.ends().map(|end| end.exit).collect()
+    };
+    world.ends("web", Exit::Code(1));
+    assert_eq!(world.state("web"), StateName::Backoff);
+    assert_eq!(codes(&world), [1].map(Exit::Code));
+    world.wait(2);
+    world.ends("web", Exit::Code(2));
+    assert_eq!(world.state("web"), StateName::Fatal);
+    assert_eq!(codes(&world), [1, 2].map(Exit::Code));
 }
