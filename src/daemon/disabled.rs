@@ -55,7 +55,7 @@ impl Daemon {
                 format!("{}: {trouble}; what was disabled may be started", path.display());
             self.log(Level::Error, &message, &[]);
         }
-        self.supervisor.set_disabled(disabled, self.now);
+        self.supervisor.set_disabled(disabled);
     }
 
     /// `disable`, or `enable`: answers for each when it is stopped, or runs.
@@ -112,7 +112,7 @@ impl Daemon {
         for name in names.collect::<Vec<_>>() {
             self.log(Level::Info, word, &[("name", &name)]);
         }
-        self.supervisor.set_disabled(disabled, self.now);
+        self.supervisor.set_disabled(disabled);
         Ok(())
     }
 }

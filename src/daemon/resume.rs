@@ -152,7 +152,7 @@ impl Daemon {
         let base = base();
         let disabled = state.disabled.into_iter();
         let disabled = disabled.map(|(program, index)| (Rc::from(program), index)).collect();
-        self.supervisor.set_disabled(disabled, self.now);
+        self.supervisor.set_disabled(disabled);
         for KeptProcess { is, up, past } in state.processes {
             let configured = self.config.programs.get(&is.program).cloned();
             let departed = || up.as_ref().map(|up| adopt::departed(up, &self.config.daemon));

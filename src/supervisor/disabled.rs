@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::{Event, Id, Moment, Process, Supervisor};
+use super::{Event, Id, Process, Supervisor};
 
 /// Programs and numbers.
 pub type Disabled = BTreeSet<(Rc<str>, u32)>;
@@ -17,9 +17,9 @@ impl Supervisor {
         &self.disabled
     }
 
-    /// From now on these are disabled, and no others. Those that were not before are stopped; those
-    /// that are no more are started.
-    pub fn set_disabled(&mut self, disabled: Disabled, now: Moment) {
+    /// From now on these are disabled, and no others. It is for the caller to ask those that were not
+    /// before to stop, and those that are no more to start.
+    pub fn set_disabled(&mut self, disabled: Disabled) {
         let old = std::mem::replace(&mut self.disabled, disabled);
         let changed: Vec<_> = old.symmetric_difference(&self.disabled).cloned().collect();
         for (program, index) in changed {
@@ -27,11 +27,6 @@ impl Supervisor {
             let disabled = self.is_disabled(&program, index);
             if let Some(process) = self.slot(id) {
                 process.disabled = disabled;
-            }
-            if disabled {
-                self.event(id, Event::Stop, now);
-            } else {
-                self.ask(id, Event::Start, now);
             }
         }
     }

@@ -392,8 +392,8 @@ fn one_that_was_given_up_is_tried_afresh_when_its_command_changes() {
 fn what_is_disabled_is_started_by_nothing_until_it_is_enabled() {
     let mut world = World::new(vec![program("web", 1), program("job", 1)]);
     let disabled = [("web".into(), 0)].into();
-    world.supervisor.set_disabled(disabled, world.now);
-    world.settle();
+    world.supervisor.set_disabled(disabled);
+    world.ask("web", Event::Stop);
     assert_eq!(world.state("web"), StateName::Stopped);
     world.ask("all", Event::Start);
     world.ask("all", Event::Restart);
@@ -405,8 +405,8 @@ fn what_is_disabled_is_started_by_nothing_until_it_is_enabled() {
     world.reload(vec![]);
     assert_eq!(world.reload(vec![program("web", 1)]), ["web: add, disabled"]);
     assert_eq!(world.state("web"), StateName::Stopped);
-    world.supervisor.set_disabled(Default::default(), world.now);
-    world.settle();
+    world.supervisor.set_disabled(Default::default());
+    world.ask("web", Event::Start);
     assert_eq!(world.state("web"), StateName::Starting);
 }
 

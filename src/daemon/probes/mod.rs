@@ -374,7 +374,7 @@ impl Probes {
         if let Some(time) = notice.watchdog_time {
             watch.set_watchdog(time, now);
         }
-        let triggers = notice.watchdog == Some(Watchdog::Trigger) && watch.has_watchdog();
+        let triggers = notice.watchdog == Some(Watchdog::Trigger) && watch.is_running();
         if notice.watchdog == Some(Watchdog::Alive) {
             watch.feed(now);
         }

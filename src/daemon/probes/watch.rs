@@ -130,10 +130,8 @@ impl Watch {
         self.stage = stage;
         self.complaint = None;
         self.schedule = self.question().map(|_| Schedule::from(now));
-        let time = self.ready().and_then(|ready| ready.watchdog);
-        let time = time.filter(|_| stage == Stage::Running);
-        let time = time.map(|time| self.own_watchdog.unwrap_or(time));
-        let time = time.filter(|time| !time.is_zero());
+        let time = self.own_watchdog.or_else(|| self.ready()?.watchdog);
+        let time = time.filter(|time| stage == Stage::Running && !time.is_zero());
         self.watchdog = time.map(|time| Watchdog { time, fed: now });
     }
 
@@ -196,10 +194,8 @@ impl Watch {
     /// It says how often it will say so; zero: not at all.
     pub(super) fn set_watchdog(&mut self, time: Duration, now: Instant) {
         self.own_watchdog = Some(time);
-        if time.is_zero() {
-            self.watchdog = None;
-        } else if let Some(watchdog) = &mut self.watchdog {
-            *watchdog = Watchdog { time, fed: now };
+        if self.stage == Stage::Running {
+            self.watchdog = (!time.is_zero()).then_some(Watchdog { time, fed: now });
         }
     }
 
@@ -209,9 +205,9 @@ impl Watch {
         self.watchdog.take_if(|_| due).map(|dog| dog.time)
     }
 
-    /// Whether it is watched by a watchdog now.
-    pub(super) fn has_watchdog(&self) -> bool {
-        self.watchdog.is_some()
+    /// Whether what it says of its health counts.
+    pub(super) fn is_running(&self) -> bool {
+        self.stage == Stage::Running
     }
 
     /// When something is due next.

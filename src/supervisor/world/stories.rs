@@ -221,9 +221,9 @@ fn the_last_ends_are_remembered_and_no_more_than_those() {
 #[test]
 fn an_end_that_is_waited_out_or_given_up_after_is_remembered_once() {
     let mut web = program("web", 1);
-    web.policy.starttime = Duration::ZERO;
-    web.policy.backoff.initial = Duration::from_secs(1);
-    web.policy.max_restarts = Some(MaxRestarts { count: 1, within: Duration::from_secs(60) });
+    web.policy_mut().starttime = Duration::ZERO;
+    web.policy_mut().backoff.initial = Duration::from_secs(1);
+    web.policy_mut().max_restarts = Some(MaxRestarts { count: 1, within: Duration::from_secs(60) });
     let mut world = World::new(vec![web]);
     let codes = |world: &World| -> Vec<Exit> {
         let past = &world.supervisor.get(world.id("web")).unwrap().past;

@@ -180,11 +180,14 @@ fn a_watchdog_that_is_not_fed_is_unhealthy_and_restarted() {
 fn a_program_may_trigger_its_watchdog_change_it_and_take_leave_of_it() {
     let trigger = "say('READY=1')\ntime.sleep(0.2)\nsay('WATCHDOG=trigger')\ntime.sleep(1000)";
     let shorter = "say('READY=1')\ntime.sleep(0.2)\nsay('WATCHDOG_USEC=300000')\ntime.sleep(1000)";
-    for (program, why) in [
-        (trigger, "unhealthy: WATCHDOG=trigger"),
-        (shorter, "unhealthy: no WATCHDOG=1 within 0.3s"),
+    let (watched, plain) = ("ready: {notify: yes, watchdog: 600}", "ready: notify");
+    for (program, ready, why) in [
+        (trigger, watched, "unhealthy: WATCHDOG=trigger"),
+        (trigger, plain, "unhealthy: WATCHDOG=trigger"),
+        (shorter, watched, "unhealthy: no WATCHDOG=1 within 0.3s"),
+        (shorter, plain, "unhealthy: no WATCHDOG=1 within 0.3s"),
     ] {
-        let bench = python(program, "ready: {notify: yes, watchdog: 600}, autorestart: never");
+        let bench = python(program, &format!("{ready}, autorestart: never"));
         bench.until_state("a", "EXITED");
         let said = bench.row("a")["description"].as_str().unwrap().to_owned();
         assert!(said.starts_with(why), "{said}");

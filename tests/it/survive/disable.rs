@@ -55,3 +55,19 @@ fn a_disable_that_cannot_be_written_down_is_not_done() {
     );
     assert_eq!(bench.ctl("status").status, 0);
 }
+
+#[test]
+fn what_depends_on_it_is_stopped_before_it() {
+    let bench = Bench::up(
+        "db: {cmd: sleep 1000, starttime: 0}\n\
+         web: {cmd: sleep 1000, starttime: 0, depends_on: [db]}",
+    );
+    bench.until_state("web", "RUNNING");
+    let mut events = bench.follower();
+    let said = bench.ctl("disable db");
+    assert!(said.status == 0 && said.out.contains("web depends on db"), "{said:?}");
+    assert_eq!(events.until_event("stopped", "web")["to"], "STOPPED");
+    assert_eq!(events.until_event("stopped", "db")["to"], "STOPPED");
+    assert_eq!(bench.ctl("enable db").status, 0);
+    assert_eq!(bench.state("web"), "STOPPED", "who was stopped stays so");
+}
