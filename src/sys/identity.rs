@@ -2,6 +2,7 @@
 //! are one process's for as long as the machine is up, and the boot's name says since when.
 
 use std::fs;
+use std::io::Read as _;
 
 /// When a process was started, in clock ticks since the boot: field 22 of `/proc/PID/stat`.
 /// None: there is no such process, or no /proc that is of this PID namespace.
@@ -39,8 +40,10 @@ struct Stat(String);
 
 impl Stat {
     fn of(pid: i32) -> Option<Self> {
-        let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-        let stat = String::from_utf8_lossy(&stat);
+        // It is read at each start: at once, since it has no size by which to make room for it.
+        let mut stat = [0; 2048];
+        let length = fs::File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut stat).ok()?;
+        let stat = String::from_utf8_lossy(stat.get(..length)?);
         stat.rsplit_once(") ").map(|(_, rest)| Self(rest.trim_end().to_owned()))
     }
 
