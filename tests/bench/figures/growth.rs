@@ -77,7 +77,8 @@ impl Costs {
     fn ticks(&mut self, ground: &Ground, count: u64) -> Result<()> {
         // Longer than the start of all takes.
         let (defaults, starttime) = match count {
-            ..=1000 => ("starttime: 2s, backoff: 0", 2000.0),
+            0..=100 => ("starttime: 2s, backoff: 0", 2000.0),
+            101..=1000 => ("starttime: 5s, backoff: 0", 5000.0),
             _ => ("starttime: 10s, backoff: 0", 10_000.0),
         };
         let ours = Taskmaster { defaults };
