@@ -8,15 +8,15 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use super::echo::{PIPE_BUF, pieces, to_stderr};
 use super::when;
 use crate::config::{Level, Log, LogFormat, LogTarget};
 use crate::logger::rotate;
-use crate::sys::{cause, files, poll};
+use crate::sys::{cause, files};
 
 /// One line of the log.
 #[derive(Debug)]
@@ -63,9 +63,6 @@ const ALWAYS: [&str; 3] = ["name", "pid", "reason"];
 
 /// Facts that are numbers.
 const NUMBERS: [&str; 4] = ["pid", "changes", "events", "runs"];
-
-/// What a pipe with any room takes at once, in bytes: see pipe(7).
-const PIPE_BUF: usize = 4096;
 
 /// A line's text is cut at this many bytes.
 const LINE_LIMIT: usize = PIPE_BUF - 96;
@@ -336,7 +333,7 @@ fn syslog(wall: SystemTime, line: &Line<'_>, format: LogFormat) -> String {
 }
 
 /// As much of a text as `limit` bytes hold, in whole characters.
-fn cut(text: &str, limit: usize) -> &str {
+pub(super) fn cut(text: &str, limit: usize) -> &str {
     let end = (0..=limit.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     text.get(..end.unwrap_or(0)).unwrap_or(text)
 }
@@ -368,36 +365,10 @@ fn write_all(mut to: &File, bytes: &[u8]) -> usize {
     written
 }
 
-/// Whole lines, as many at a time as a pipe takes at once.
-fn pieces(mut lines: &str) -> impl Iterator<Item = &str> {
-    std::iter::from_fn(move || {
-        let within = cut(lines, PIPE_BUF);
-        let end =
-            if within.len() < lines.len() { within.rfind('\n').map(|at| at + 1) } else { None };
-        let (piece, rest) = lines.split_at(end.unwrap_or(within.len()));
-        lines = rest;
-        (!piece.is_empty()).then_some(piece)
-    })
-}
-
 impl Drop for EventLog {
     fn drop(&mut self) {
         self.flush();
     }
-}
-
-/// Writes to stderr only where that cannot block: a reader that sleeps loses lines instead.
-fn to_stderr(text: &str) -> io::Result<()> {
-    let stderr = io::stderr();
-    let mut poller = poll::Poller::new();
-    let slot = poller.add(stderr.as_fd(), poll::Interest::Write);
-    poller.wait(Some(Duration::ZERO))?;
-    if !poller.ready(slot).write {
-        return Err(io::ErrorKind::WouldBlock.into());
-    }
-    // More than a pipe takes at once could block halfway.
-    let end = text.len().min(PIPE_BUF);
-    stderr.lock().write_all(text.as_bytes().get(..end).unwrap_or_default())
 }
 
 #[cfg(test)]

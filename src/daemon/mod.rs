@@ -14,6 +14,7 @@ mod client;
 mod commands;
 mod container;
 mod disabled;
+mod echo;
 mod effects;
 mod handover;
 mod helpers;
