@@ -38,9 +38,10 @@ impl Daemon {
         let slots = self.wait();
         self.read_clock();
         if self.poller.ready(slots.signals).read {
-            for signal in self.signals.take() {
-                self.on_signal(signal);
-            }
+            self.signals.drain();
+        }
+        for signal in self.signals.take() {
+            self.on_signal(signal);
         }
         if self.poller.ready(slots.adopted).read || self.is_due(self.adopted.due()) {
             self.see_adopted_ends();

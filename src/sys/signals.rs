@@ -92,10 +92,16 @@ impl Signals {
         Ok(Self { read, _write: write })
     }
 
-    /// Takes those that have come since, each once.
-    pub fn take(&self) -> impl Iterator<Item = i32> + use<> {
+    /// Empties the pipe, so that it polls as readable only for those that come from now on. What
+    /// has come is taken after that.
+    pub fn drain(&self) {
         let mut bytes = [0u8; 64];
         while matches!(nix::unistd::read(&self.read, &mut bytes), Ok(64)) {}
+    }
+
+    /// Takes those that have come since, each once. It needs no word from the pipe, which a
+    /// handler may have failed to write to.
+    pub fn take(&self) -> impl Iterator<Item = i32> + use<> {
         let pending = PENDING.swap(0, Ordering::SeqCst);
         (1..=64).filter(move |signal| pending & (1 << (signal - 1)) != 0)
     }
