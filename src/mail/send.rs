@@ -21,6 +21,8 @@ const LIMIT: u64 = 1 << 20;
 pub(super) struct Steps<'w> {
     out: &'w mut dyn Write,
     is_open: bool,
+    /// What a server may have been told, and nobody else is.
+    secrets: Vec<String>,
 }
 
 impl Steps<'_> {
@@ -34,10 +36,19 @@ impl Steps<'_> {
         let _ = self.out.flush();
     }
 
+    /// From now on none of these is told, whoever says it.
+    pub(super) fn hide(&mut self, secrets: Vec<String>) {
+        self.secrets = secrets;
+    }
+
     /// That came of it.
     pub(super) fn end(&mut self, how: &str) {
         self.is_open = false;
-        let _ = writeln!(self.out, "{}", layout::cut(&layout::clean(how), 500));
+        let mut how = how.to_owned();
+        for secret in &self.secrets {
+            how = how.replace(secret, "***");
+        }
+        let _ = writeln!(self.out, "{}", layout::cut(&layout::clean(&how), 500));
         let _ = self.out.flush();
     }
 }
@@ -48,7 +59,7 @@ pub fn run() -> u8 {
     // It knows a password: neither a core dump nor a debugger gets it.
     process::be_private();
     let mut stdout = io::stdout();
-    let mut steps = Steps { out: &mut stdout, is_open: false };
+    let mut steps = Steps { out: &mut stdout, is_open: false, secrets: Vec::new() };
     steps.begin("reading what to send");
     let errand = match errand() {
         Ok(errand) => errand,

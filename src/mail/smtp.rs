@@ -3,13 +3,14 @@
 
 use std::error::Error as _;
 use std::io;
+use std::iter;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::SmtpConnection;
-use lettre::transport::smtp::commands::{Data, Mail, Quit, Rcpt};
+use lettre::transport::smtp::commands::{Auth, Data, Mail, Quit, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Response;
 
@@ -152,13 +153,20 @@ fn log_in(
     if connection.server_info().get_auth_mechanism(&methods).is_none() {
         return Err("the server asks for no password, or in no way that is known here".to_owned());
     }
-    // A server may say in its answer what it was told.
-    let hidden = |text: String| text.replace(&password, "***");
     let credentials = Credentials::new(login.user.clone(), password.clone());
-    let answer = connection.auth(&methods, &credentials);
-    let answer = answer.map_err(|error| hidden(words(&error)))?;
-    steps.end(&hidden(reply(&answer)));
+    // A server may say in its answers what it was told.
+    steps.hide(iter::once(password).chain(proofs(&credentials)).collect());
+    let answer = connection.auth(&methods, &credentials).map_err(|error| words(&error))?;
+    steps.end(&reply(&answer));
     Ok(())
+}
+
+/// What the password crosses the network as: Base64 of it, and of user and password together.
+fn proofs(credentials: &Credentials) -> impl Iterator<Item = String> {
+    let plain = Auth::new(Mechanism::Plain, credentials.clone(), None);
+    let login = Auth::new(Mechanism::Login, credentials.clone(), Some("Password:".to_owned()));
+    let lines = [plain, login].into_iter().flatten().map(|command| command.to_string());
+    lines.filter_map(|line| line.split_whitespace().last().map(str::to_owned))
 }
 
 /// MAIL, RCPT and DATA. True: every recipient was accepted.

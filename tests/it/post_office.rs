@@ -23,6 +23,8 @@ pub struct Manner {
     pub starttls: bool,
     /// It wants this user and password.
     pub login: Option<(&'static str, &'static str)>,
+    /// It says what it was told by who did not get in.
+    pub is_talkative: bool,
     /// The answer to the first so many MAIL commands.
     pub refuses: (usize, &'static str),
     /// It takes nothing for this address.
@@ -237,8 +239,11 @@ impl Shared {
     fn judge(&self, proof: &str) -> String {
         let (user, password) = self.manner.login.unwrap();
         let right = base64(format!("\0{user}\0{password}").as_bytes());
-        if proof == right { "235 2.7.0 welcome" } else { "535 5.7.8 nobody knows you here" }
-            .to_owned()
+        if proof == right {
+            return "235 2.7.0 welcome".to_owned();
+        }
+        let said = if self.manner.is_talkative { proof } else { "nobody knows you here" };
+        format!("535 5.7.8 {said}")
     }
 
     fn take(&self) -> String {

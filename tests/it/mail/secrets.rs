@@ -94,3 +94,13 @@ fn it_may_come_from_the_environment() {
     bench.start_as(command);
     bench.until("it is there", |_| office.delivered().len() == 1);
 }
+
+#[test]
+fn a_server_that_repeats_it_is_not_quoted() {
+    let manner = Manner { login: Some(("me", "other")), is_talkative: true, ..Manner::default() };
+    let office = PostOffice::open(manner);
+    let server = format!("smtp://me:{PASSWORD}@{}?password=in-clear", office.address);
+    let bench = up(&format!("server: '{server}'"), FAILS);
+    bench.until("it failed", |bench| bench.log().contains("mail failed"));
+    assert!(bench.log().contains("logging in as me: 535 5.7.8 ***"), "{}", bench.log());
+}
