@@ -89,15 +89,20 @@ fn starts_section(line: &str) -> bool {
     line.starts_with(char::is_alphanumeric) || line.starts_with("---")
 }
 
-/// The text before a line, from 1; where there is no such line, all but the last section.
+/// The text before a line, from 1; where there is no such line, all but the last section, or
+/// the last line of `daemon:`, of which every line counts.
 fn before(text: &str, mistake: usize) -> &str {
     let (mut start, mut cut) = (0, 0);
+    let mut in_daemon = false;
     for (number, line) in text.split_inclusive('\n').enumerate() {
         if number + 1 == mistake {
             cut = start;
             break;
         }
         if starts_section(line) {
+            in_daemon = line.starts_with("daemon:");
+            cut = start;
+        } else if in_daemon {
             cut = start;
         }
         start += line.len();

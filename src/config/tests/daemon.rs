@@ -149,7 +149,9 @@ fn of_broken_text_what_comes_before_the_mistake_counts() {
         assert_eq!(daemon.listen.to_string(), "127.0.0.1:1", "{broken:?}");
         assert_eq!(daemon.secret_file, Path::new("/s/secret"), "{broken:?}");
     }
-    let daemon = lenient("daemon:\n  listen: 127.0.0.1:1\n  umask: 'x\n");
-    assert_eq!(daemon.listen.port(), 4242, "a mistake that ends with the section takes it along");
+    for broken in ["umask: 'x\n", "umask: [1\nprograms: {}\n", "log: {file: x\n  user: y\n"] {
+        let daemon = lenient(&format!("{section}  {broken}"));
+        assert_eq!(daemon.secret_file, Path::new("/s/secret"), "{broken:?}");
+    }
     assert_eq!(lenient("\0\u{1}: [").listen.port(), 4242);
 }
