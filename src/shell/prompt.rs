@@ -1,5 +1,6 @@
 //! The interactive shell: one loop that waits for keys and for the daemon.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,6 +28,19 @@ pub(super) const PROMPT: &str = "taskmaster> ";
 /// What a terminal puts around a paste if some other program has asked it to. They mean nothing
 /// here: lines that are pasted are lines that are typed.
 const PASTE_MARKS: [&str; 2] = ["\x1b[200~", "\x1b[201~"];
+
+/// Keys that the editor does not know, which would be typed as `[1~`: as the Linux console, tmux
+/// and rxvt send Home and End, and xterm arrows with Ctrl; the pages have nothing to turn here.
+const KEYS: [(&str, Command); 8] = [
+    ("\x1b[1~", Command::BeginningOfLine),
+    ("\x1b[7~", Command::BeginningOfLine),
+    ("\x1b[4~", Command::EndOfLine),
+    ("\x1b[8~", Command::EndOfLine),
+    ("\x1b[1;5C", Command::ForwardWord),
+    ("\x1b[1;5D", Command::BackwardWord),
+    ("\x1b[5~", Command::Custom(Cow::Borrowed("page-up"))),
+    ("\x1b[6~", Command::Custom(Cow::Borrowed("page-down"))),
+];
 
 /// Rounds that the editor gets without new keys: it acts upon one that is part of an
 /// unknown sequence only in the next.
@@ -93,6 +107,9 @@ impl Shell {
         let editor = Interface::with_term("taskmaster", console).map_err(terminal)?;
         for mark in PASTE_MARKS {
             editor.bind_sequence(mark, Command::Custom("paste-mark".into()));
+        }
+        for (key, command) in KEYS {
+            editor.bind_sequence(key, command);
         }
         editor.set_prompt(PROMPT).map_err(terminal)?;
         editor.set_completer(Arc::new(Tab { link: Arc::clone(&link) }));

@@ -103,6 +103,18 @@ fn two_shells_at_once_share_a_history_without_doubles() {
 }
 
 #[test]
+fn keys_move_whatever_the_terminal_sends_for_them() {
+    let bench = Bench::up(PROGRAMS);
+    let mut shell = shell(&bench, "shell", &[]);
+    for (home, end) in [("1~", "4~"), ("7~", "8~"), ("H", "F"), ("1;5D", "1;5C")] {
+        let keys = format!("ersio\x1b[{home}v\x1b[{end}\x1b[5~\x1b[6~n\r");
+        types(&mut shell, &keys, "taskmaster 0.");
+        shell.expect(PROMPT).unwrap();
+    }
+    leave(shell);
+}
+
+#[test]
 fn ctrl_r_searches_and_ctrl_d_leaves_only_an_empty_line() {
     let bench = Bench::up(PROGRAMS);
     let mut shell = shell(&bench, "shell", &[]);
