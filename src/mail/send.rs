@@ -1,5 +1,6 @@
 //! `taskmaster mail`: sends the one message that it is given, and tells each step as it takes it.
 
+use std::error::Error as _;
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
@@ -100,8 +101,12 @@ fn send(errand: &Errand, steps: &mut Steps<'_>) -> Result<bool, String> {
             let transport = SendmailTransport::new_with_command(program);
             let sent = transport.send_raw(&letter.envelope, &letter.bytes);
             sent.map_err(|error| {
-                std::error::Error::source(&error)
-                    .map_or_else(|| error.to_string(), ToString::to_string)
+                match error.source().map(|source| (source, source.downcast_ref())) {
+                    Some((_, Some(io))) => cause(io),
+                    // What it said on stderr: lines.
+                    Some((words, None)) => words.to_string().trim_end().to_owned(),
+                    None => error.to_string(),
+                }
             })?;
             steps.end("taken");
             Ok(true)

@@ -191,3 +191,17 @@ fn a_sendmail_that_is_not_there_is_told() {
         "{told}"
     );
 }
+
+#[test]
+fn a_sendmail_that_fails_is_told_in_its_own_words() {
+    let bench = Bench::new("");
+    let script = bench.write("sendmail", "#!/bin/sh\ncat >/dev/null\necho no luck >&2\nexit 75\n");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    super::configure(&bench, "server: 'sendmail:sendmail'", FAILS);
+    let mut command = crate::bench::taskmaster();
+    command.current_dir(bench.path("")).args(["check", "--mail"]);
+    let said = crate::bench::finished(command);
+    assert_eq!(said.status, 2, "{said:?}");
+    let step = |line: &str| line.starts_with("handing it to ") && line.ends_with(": no luck");
+    assert!(said.out.lines().chain(said.err.lines()).any(step), "{said:?}");
+}
