@@ -32,10 +32,7 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(match invocation {
-        Invocation::Print(text) => {
-            let _ = write!(std::io::stdout(), "{text}");
-            0
-        }
+        Invocation::Print(text) => print(&text),
         Invocation::Logger => logger::run(),
         Invocation::Mail => mail::run(),
         Invocation::ResumeCheck => daemon::check_state(),
@@ -56,6 +53,20 @@ fn main() -> ExitCode {
         }
         Invocation::Up { config } => up(config),
     })
+}
+
+/// The exit status. A pipe that nobody reads any more, as in `| head`, is a quiet end.
+fn print(text: &str) -> u8 {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            let cause = sys::cause(&error);
+            let _ =
+                writeln!(std::io::stderr(), "taskmaster: cannot write to standard output: {cause}");
+            1
+        }
+        Ok(()) | Err(_) => 0,
+    }
 }
 
 fn surroundings() -> config::Surroundings {

@@ -175,3 +175,15 @@ fn help_is_the_same_wherever_it_is_asked_for() {
         assert_eq!(one, other);
     }
 }
+
+#[test]
+fn what_cannot_be_printed_is_a_failure() {
+    let bench = Bench::up(PROGRAMS);
+    for args in [&["--help"][..], &["--version"], &["up", "--help"], &["help"], &["status"]] {
+        let mut command = taskmaster();
+        command.current_dir(bench.path("")).args(args);
+        command.stdout(fs::File::options().write(true).open("/dev/full").unwrap());
+        let said = Said::from(command.output().unwrap());
+        says(&said, 1, &["cannot write to standard output: No space left on device"]);
+    }
+}
