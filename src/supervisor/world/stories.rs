@@ -237,3 +237,45 @@ fn an_end_that_is_waited_out_or_given_up_after_is_remembered_once() {
     assert_eq!(world.state("web"), StateName::Fatal);
     assert_eq!(codes(&world), [1, 2].map(Exit::Code));
 }
+
+#[test]
+fn what_is_disabled_is_started_by_nothing_until_it_is_enabled() {
+    let mut world = World::new(vec![program("web", 1), program("job", 1)]);
+    let disabled = [("web".into(), 0)].into();
+    world.supervisor.set_disabled(disabled);
+    world.ask("web", Event::Stop);
+    assert_eq!(world.state("web"), StateName::Stopped);
+    world.ask("all", Event::Start);
+    world.ask("all", Event::Restart);
+    let mut changed = program("web", 2);
+    changed.launch.cmd = vec![Template::from("other")];
+    world.reload(vec![changed]);
+    assert_eq!(world.state("web:0"), StateName::Stopped);
+    assert_eq!(world.state("web:1"), StateName::Starting);
+    world.reload(vec![]);
+    assert_eq!(world.reload(vec![program("web", 1)]), ["web: add, disabled"]);
+    assert_eq!(world.state("web"), StateName::Stopped);
+    world.supervisor.set_disabled(Default::default());
+    world.ask("web", Event::Start);
+    assert_eq!(world.state("web"), StateName::Starting);
+}
+
+#[test]
+fn what_is_forgotten_is_told_of_as_changed_beside_what_takes_its_name() {
+    let mut world = World::new(vec![program("web", 1)]);
+    world.ask("web", Event::Stop);
+    let old = world.id("web");
+    world.supervisor.take_touched();
+    let (new, empty) = (config(vec![program("web", 1)]), config(vec![]));
+    for (from, to) in [(&new, &empty), (&empty, &new)] {
+        let changes = diff(from, to);
+        let plan = world.supervisor.plan(to, &changes);
+        world.supervisor.apply(plan, to, &changes, world.now);
+    }
+    let touched = world.supervisor.take_touched();
+    let forgotten: Vec<bool> =
+        touched.iter().map(|id| world.supervisor.is_forgotten(*id)).collect();
+    assert_eq!((touched.contains(&old), touched.len()), (true, 2));
+    assert_eq!(forgotten.iter().filter(|forgotten| **forgotten).count(), 1);
+    assert!(world.supervisor.is_forgotten(old));
+}
