@@ -17,7 +17,7 @@ use super::journal::Entry;
 use super::words::signal_name;
 use super::{Daemon, until, words};
 use crate::config::Level;
-use crate::supervisor::{Event, Exit};
+use crate::supervisor::{Event, Exit, Pid};
 use crate::sys::poll::{Interest, Ready};
 use crate::sys::{cause, signals, spawn, wait};
 
@@ -152,47 +152,56 @@ impl Daemon {
         }
     }
 
-    /// Sees every end there is. What is left of a process's group is killed while the zombie
-    /// still keeps its number.
+    /// Sees every end there is: first those that the kernel has told of by pid, which cost the
+    /// same however many children there are, then by a look at all of them.
     pub(super) fn reap(&mut self) {
-        while let Some((pid, end)) = wait::next_ended() {
-            let exit = exit_of(end);
-            match self.supervisor.by_pid(pid) {
-                Some(id) => {
-                    let _ = signals::send(pid, signals::KILL, true);
-                    self.read_report(pid);
-                    wait::reap(pid);
-                    self.journal.forget(pid);
-                    self.supervisor.event(id, Event::Ended(pid, exit), self.now);
-                    self.strays.look_soon(self.now.at);
-                }
-                None if self.is_upgrade_check(pid) => {
-                    let _ = signals::send(pid, signals::KILL, true);
-                    wait::reap(pid);
-                    self.upgrade_check_ended(exit);
-                }
-                None if self.captures.is_logger(pid) => {
-                    wait::reap(pid);
-                    self.logger_ended(exit);
-                }
-                None if self.probes.is_command(pid) => {
-                    let _ = signals::send(pid, signals::KILL, true);
-                    wait::reap(pid);
-                    self.probe_ended(pid, exit);
-                }
-                None if self.reporting.helpers.has(pid) => {
-                    let _ = signals::send(pid, signals::KILL, true);
-                    wait::reap(pid);
-                    self.helper_ended(pid, exit);
-                }
-                None => {
-                    wait::reap(pid);
-                    let (pid_text, how) = (pid.to_string(), words::ended(exit));
-                    self.strays.reaped(pid);
-                    self.strays.look_soon(self.now.at);
-                    let facts = [("pid", pid_text.as_str()), ("reason", how.as_str())];
-                    self.log(Level::Info, "reaped a child that is no program's", &facts);
-                }
+        loop {
+            for (pid, end) in signals::ended().filter_map(wait::has_ended) {
+                self.see_end(pid, exit_of(end));
+            }
+            let Some((pid, end)) = wait::next_ended() else { return };
+            self.see_end(pid, exit_of(end));
+        }
+    }
+
+    /// A child has ended. What is left of a process's group is killed while the zombie still keeps
+    /// its number.
+    fn see_end(&mut self, pid: Pid, exit: Exit) {
+        match self.supervisor.by_pid(pid) {
+            Some(id) => {
+                let _ = signals::send(pid, signals::KILL, true);
+                self.read_report(pid);
+                wait::reap(pid);
+                self.journal.forget(pid);
+                self.supervisor.event(id, Event::Ended(pid, exit), self.now);
+                self.strays.look_soon(self.now.at);
+            }
+            None if self.is_upgrade_check(pid) => {
+                let _ = signals::send(pid, signals::KILL, true);
+                wait::reap(pid);
+                self.upgrade_check_ended(exit);
+            }
+            None if self.captures.is_logger(pid) => {
+                wait::reap(pid);
+                self.logger_ended(exit);
+            }
+            None if self.probes.is_command(pid) => {
+                let _ = signals::send(pid, signals::KILL, true);
+                wait::reap(pid);
+                self.probe_ended(pid, exit);
+            }
+            None if self.reporting.helpers.has(pid) => {
+                let _ = signals::send(pid, signals::KILL, true);
+                wait::reap(pid);
+                self.helper_ended(pid, exit);
+            }
+            None => {
+                wait::reap(pid);
+                let (pid_text, how) = (pid.to_string(), words::ended(exit));
+                self.strays.reaped(pid);
+                self.strays.look_soon(self.now.at);
+                let facts = [("pid", pid_text.as_str()), ("reason", how.as_str())];
+                self.log(Level::Info, "reaped a child that is no program's", &facts);
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 use nix::fcntl::OFlag;
 
@@ -11,6 +11,12 @@ use nix::fcntl::OFlag;
 static PENDING: AtomicU64 = AtomicU64::new(0);
 /// The end of the pipe that the handler writes to.
 static WAKE: AtomicI32 = AtomicI32::new(-1);
+
+/// Children of whose end the kernel has told lately. Hints, and not all: of ends that come at once
+/// it tells one.
+static ENDED: [AtomicI32; 64] = [const { AtomicI32::new(0) }; 64];
+/// Where the next one goes.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 /// Sent to the daemon when a child ends.
 pub const CHLD: i32 = libc::SIGCHLD;
@@ -57,7 +63,14 @@ const HANDLED: [i32; 16] = [
     libc::SIGPIPE,
 ];
 
-extern "C" fn note(signal: i32) {
+extern "C" fn note(signal: i32, about: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    if signal == CHLD
+        && let Some(place) = ENDED.get(NEXT.fetch_add(1, Ordering::SeqCst) % ENDED.len())
+    {
+        // SAFETY: with SA_SIGINFO the kernel passes a siginfo_t that lives through the call; of a
+        // SIGCHLD it has a pid, whoever sent it.
+        place.store(unsafe { (*about).si_pid() }, Ordering::SeqCst);
+    }
     PENDING.fetch_or(1 << ((signal - 1) & 63), Ordering::SeqCst);
     let fd = WAKE.load(Ordering::SeqCst);
     // SAFETY: errno is this thread's own, and write(2) is async-signal-safe. A full pipe is
@@ -82,7 +95,7 @@ impl Signals {
             let handler = if signal == libc::SIGPIPE {
                 libc::SIG_IGN
             } else if is_handled(signal) {
-                note as extern "C" fn(i32) as libc::sighandler_t
+                note as *const () as libc::sighandler_t
             } else {
                 libc::SIG_DFL
             };
@@ -105,6 +118,11 @@ impl Signals {
         let pending = PENDING.swap(0, Ordering::SeqCst);
         (1..=64).filter(move |signal| pending & (1 << (signal - 1)) != 0)
     }
+}
+
+/// The children of whose end the kernel has told since this was last asked, as far as it did.
+pub fn ended() -> impl Iterator<Item = i32> {
+    ENDED.iter().map(|place| place.swap(0, Ordering::SeqCst)).filter(|pid| *pid > 0)
 }
 
 impl AsFd for Signals {
@@ -141,7 +159,7 @@ fn set(signal: i32, handler: libc::sighandler_t) {
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler;
-        action.sa_flags = libc::SA_RESTART;
+        action.sa_flags = libc::SA_RESTART | libc::SA_SIGINFO;
         libc::sigemptyset(&mut action.sa_mask);
         libc::sigaction(signal, &action, std::ptr::null_mut());
     }

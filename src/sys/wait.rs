@@ -15,9 +15,15 @@ pub enum End {
     Signal(i32),
 }
 
-/// A child that has ended and waits to be reaped, if there is one.
+/// A child that has ended and waits to be reaped, if there is one. The kernel walks over all
+/// children to find it: ask [`has_ended`] first where a pid is known.
 pub fn next_ended() -> Option<(i32, End)> {
     wait(libc::P_ALL, 0, libc::WNOHANG | libc::WNOWAIT)
+}
+
+/// This child, if it has ended and waits to be reaped.
+pub fn has_ended(pid: i32) -> Option<(i32, End)> {
+    wait(libc::P_PID, libc::id_t::try_from(pid).ok()?, libc::WNOHANG | libc::WNOWAIT)
 }
 
 /// Reaps it: its number is free from now on.
