@@ -24,9 +24,9 @@ use crate::sys::{cause, signals, spawn, wait};
 /// Effects that a turn performs at most before it listens again.
 pub(super) const EFFECTS_A_TURN: usize = 64;
 
-/// Launches among them: they take a fraction of a millisecond each, and a newcomer needs three turns
-/// to be let in, to prove itself and to be answered.
-pub(super) const LAUNCHES_A_TURN: usize = 4;
+/// Launches among them: one takes a fraction of a millisecond, and a newcomer needs three turns to be
+/// let in, to prove itself and to be answered.
+pub(super) const LAUNCHES_A_TURN: usize = 1;
 
 /// How long the loop rests after an error of poll(2), which only a lack of memory explains, and
 /// newcomers wait where not even one descriptor is left to turn them away with.
