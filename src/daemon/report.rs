@@ -87,7 +87,7 @@ impl Daemon {
             let left = self.reporting.backlog.abandon();
             if left > 0 {
                 let left = left.to_string();
-                let message = "hooks were not run, as the daemon goes on as a new version";
+                let message = "hooks were not run";
                 self.log(Level::Error, message, &[("runs", &left)]);
             }
         }
