@@ -5,7 +5,8 @@ use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use super::recipe::{Given, Kitchen};
+use super::given::Given;
+use super::recipe::Kitchen;
 use super::{Options, source};
 use crate::config::{Config, Login, Password, Problems, Program, Server, Smtp};
 use crate::sys::process::is_terminal;

@@ -3,7 +3,7 @@
 //! Nothing of it can hold up the loop: the socket does not block, a line has a limit, and while what
 //! was answered has not been read no further request is taken.
 
-pub(super) mod kept;
+mod kept;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -11,8 +11,7 @@ use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
+pub(super) use super::kept::Goal;
 use super::tail::Tail;
 use super::watch::Watching;
 use crate::protocol::hello::{ClientHello, Greeting, Identity, Secret, Side, Welcome, is_nonce};
@@ -102,16 +101,6 @@ pub(super) struct Waiting {
     pub(super) until: Option<Instant>,
     /// Whether one of them failed.
     pub(super) failed: bool,
-}
-
-/// Where they are to get.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Goal {
-    Start,
-    Stop,
-    Restart,
-    /// To be replaced, in the rolling restart of this number.
-    Roll(u64),
 }
 
 /// What a line of a client's is.

@@ -1,6 +1,8 @@
 //! `disable` and `enable`: what is written down in the state folder before it is done, and so
 //! outlasts the daemon and the machine's being up.
 
+mod text;
+
 use std::path::Path;
 
 use super::commands::{Answer, exit};
@@ -9,29 +11,13 @@ use crate::config::Level;
 use crate::protocol::{Reply, ResultRow, Wait};
 use crate::supervisor::{Disabled, Id};
 use crate::sys::{cause, files};
+use text::{read, to_text};
 
 /// The file in the state folder.
 const NAME: &str = "disabled";
 
 /// The most that it may hold, in bytes.
 const LIMIT: u64 = 64 * 1024 * 1024;
-
-/// One `program:number` a line.
-fn to_text(disabled: &Disabled) -> String {
-    disabled.iter().map(|(program, index)| format!("{program}:{index}\n")).collect()
-}
-
-/// Those that a text names, and how many lines name none.
-fn read(text: &str) -> (Disabled, usize) {
-    let parse = |line: &str| {
-        let (program, index) = line.rsplit_once(':')?;
-        Some((program.into(), index.parse().ok()?))
-    };
-    let lines = text.lines().filter(|line| !line.is_empty());
-    let read: Vec<_> = lines.map(parse).collect();
-    let bad = read.iter().filter(|one| one.is_none()).count();
-    (read.into_iter().flatten().collect(), bad)
-}
 
 fn write(path: &Path, disabled: &Disabled) -> std::io::Result<()> {
     files::write_durably(path, to_text(disabled).as_bytes())
@@ -114,19 +100,5 @@ impl Daemon {
         }
         self.supervisor.set_disabled(disabled);
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_file_is_read_as_it_was_written_and_a_damaged_line_costs_no_other() {
-        let disabled: Disabled = [("web".into(), 0), ("a.b@c".into(), 12)].into();
-        let text = to_text(&disabled);
-        assert_eq!(text, "a.b@c:12\nweb:0\n");
-        assert_eq!(read(&text), (disabled, 0));
-        assert_eq!(read("web:0\nweb\nx:y\n").1, 2);
     }
 }

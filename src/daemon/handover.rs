@@ -10,10 +10,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::client::kept::KeptClient;
+use super::given::Given;
 use super::journal::Up;
-use super::recipe::Given;
-use super::source::Texts;
+use super::kept::KeptClient;
+use super::texts::Texts;
+use crate::config::{self, Config, LogTarget, Surroundings};
 use crate::mail::Untold;
 use crate::supervisor::{Past, Pid, Snapshot};
 use crate::sys::record;
@@ -135,6 +136,40 @@ impl Handover {
         }
         serde_json::from_str(json)
             .map_err(|error| format!("the state that is handed over makes no sense: {error}"))
+    }
+}
+
+impl Handover {
+    /// The configuration that the daemon runs on.
+    ///
+    /// # Errors
+    /// What this version finds wrong with it.
+    pub(super) fn config(&self) -> Result<Config, String> {
+        let settings = &self.settings;
+        let surroundings = self.surroundings(std::env::vars_os());
+        let mut config = config::load(&settings.file, &surroundings, &settings.texts)
+            .map_err(|problems| problems.to_string())?;
+        let daemon = &mut config.daemon;
+        // What counts from the next start on, counts from the next real one on.
+        if daemon.log.target == LogTarget::in_state_dir(&daemon.state_dir) {
+            daemon.log.target = LogTarget::in_state_dir(&settings.state_dir);
+        }
+        daemon.listen = settings.listen;
+        daemon.state_dir.clone_from(&settings.state_dir);
+        daemon.secret_file.clone_from(&settings.secret_file);
+        daemon.user.clone_from(&settings.user);
+        Ok(config)
+    }
+
+    pub(super) fn surroundings(
+        &self,
+        env: impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
+    ) -> Surroundings {
+        let text = |(key, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((key.into_string().ok()?, value.into_string().ok()?))
+        };
+        let (root, cwd) = (self.settings.root, self.settings.cwd.clone());
+        Surroundings { root, env: env.filter_map(text).collect(), cwd }
     }
 }
 

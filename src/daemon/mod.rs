@@ -16,9 +16,11 @@ mod container;
 mod disabled;
 mod echo;
 mod effects;
+mod given;
 mod handover;
 mod helpers;
 mod journal;
+mod kept;
 mod launch_words;
 mod log;
 mod logger;
@@ -37,6 +39,7 @@ mod state_dir;
 mod story;
 mod strays;
 mod tail;
+mod texts;
 mod try_mail;
 mod turn;
 mod upgrade;
@@ -84,7 +87,7 @@ pub struct Options {
 struct Daemon {
     surroundings: Surroundings,
     /// What the configuration was read from.
-    texts: source::Texts,
+    texts: texts::Texts,
     config: Config,
     supervisor: Supervisor,
     kitchen: Kitchen,

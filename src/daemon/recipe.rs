@@ -9,9 +9,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::capture::{Captures, Settings, Which};
+use super::given::Given;
 pub(super) use super::launch_words::{cause_of, explain};
 use super::probes::Voice;
 use crate::config::{
@@ -38,20 +37,6 @@ pub(super) struct Kitchen {
     limits: Given,
     /// Users and groups, looked up when the configuration is read.
     ids: HashMap<Who, Result<Option<Ids>, String>>,
-}
-
-/// The limits that the daemon was started with, of those it may change: each soft and hard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Given {
-    open_files: (u64, u64),
-    core: (u64, u64),
-}
-
-impl Given {
-    /// As they are now.
-    pub(super) fn now() -> Self {
-        Self { open_files: limits::open_files(), core: limits::core() }
-    }
 }
 
 /// A recipe with the files it names, which must stay open until it is launched.

@@ -1,6 +1,6 @@
 //! The configuration, read again: all of it is applied, or nothing.
 
-use super::source::Texts;
+use super::texts::Texts;
 use super::{Daemon, check, source};
 use crate::config::{Changes, Config, Level, LogTarget, Problem, Problems, diff};
 use crate::protocol::{EventName, PlanRow, ProblemRow, Reply};

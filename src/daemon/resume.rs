@@ -12,47 +12,13 @@ use super::log::EventLog;
 use super::start::Parts;
 use super::state_dir::StateDir;
 use super::{Daemon, Options, Refusal, adopt, cannot};
-use crate::config::{self, Config, Level, LogTarget, Surroundings};
+use crate::config::Level;
 use crate::protocol::hello::Secret;
 use crate::protocol::{EventName, PROTOCOL, Reply};
 use crate::supervisor::Id;
 use crate::sys::handover::inherited;
 use crate::sys::pidfd::PidFd;
 use crate::sys::{cause, process, random};
-
-impl Handover {
-    /// The configuration that the daemon runs on.
-    ///
-    /// # Errors
-    /// What this version finds wrong with it.
-    pub(super) fn config(&self) -> Result<Config, String> {
-        let settings = &self.settings;
-        let surroundings = self.surroundings(std::env::vars_os());
-        let mut config = config::load(&settings.file, &surroundings, &settings.texts)
-            .map_err(|problems| problems.to_string())?;
-        let daemon = &mut config.daemon;
-        // What counts from the next start on, counts from the next real one on.
-        if daemon.log.target == LogTarget::in_state_dir(&daemon.state_dir) {
-            daemon.log.target = LogTarget::in_state_dir(&settings.state_dir);
-        }
-        daemon.listen = settings.listen;
-        daemon.state_dir.clone_from(&settings.state_dir);
-        daemon.secret_file.clone_from(&settings.secret_file);
-        daemon.user.clone_from(&settings.user);
-        Ok(config)
-    }
-
-    fn surroundings(
-        &self,
-        env: impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
-    ) -> Surroundings {
-        let text = |(key, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((key.into_string().ok()?, value.into_string().ok()?))
-        };
-        let (root, cwd) = (self.settings.root, self.settings.cwd.clone());
-        Surroundings { root, env: env.filter_map(text).collect(), cwd }
-    }
-}
 
 impl Daemon {
     /// All that it knows and that no file tells.

@@ -4,8 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
+use super::texts::Texts;
 use crate::config::{self, Config, Files, Problems, Surroundings};
 use crate::sys::trust::{self, Provenance};
 use crate::sys::{cause, files, users};
@@ -40,28 +39,6 @@ impl Files for Disk {
         let user: Vec<u32> = daemon_user.and_then(users::uid_of).into_iter().collect();
         let read = self.read.borrow();
         read.get(path).and_then(|provenance| provenance.distrust(&user)).map_or(Ok(()), Err)
-    }
-}
-
-/// The texts that a configuration was read from.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Texts {
-    files: BTreeMap<PathBuf, String>,
-    folders: BTreeMap<PathBuf, Vec<String>>,
-}
-
-/// From texts that were read before, and were trusted then.
-impl Files for Texts {
-    fn read(&self, path: &Path) -> Result<String, String> {
-        self.files.get(path).cloned().ok_or_else(|| "it was not handed over".to_owned())
-    }
-
-    fn list(&self, folder: &Path) -> Result<Vec<String>, String> {
-        self.folders.get(folder).cloned().ok_or_else(|| "it was not handed over".to_owned())
-    }
-
-    fn vet(&self, _: &Path, _: Option<&str>) -> Result<(), String> {
-        Ok(())
     }
 }
 

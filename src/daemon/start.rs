@@ -8,12 +8,14 @@ use super::accept::Places;
 use super::adopted::Adopted;
 use super::capture::Captures;
 use super::container::{self, Control, Found};
+use super::given::Given;
 use super::journal::Journal;
 use super::log::EventLog;
 use super::probes::Probes;
-use super::recipe::{Given, Kitchen};
+use super::recipe::Kitchen;
 use super::state_dir::{self, NoStateDir, StateDir};
 use super::strays::Strays;
+use super::texts::Texts;
 use super::{Daemon, Options, Refusal, cannot, check, source};
 use crate::config::{Config, Level, Surroundings, diff};
 use crate::protocol::EventName;
@@ -31,7 +33,7 @@ const LEAST_FILES: u64 = 16;
 /// What a daemon is made of, whether it was started or goes on from an earlier version.
 pub(super) struct Parts {
     pub(super) surroundings: Surroundings,
-    pub(super) texts: source::Texts,
+    pub(super) texts: Texts,
     pub(super) limits: Given,
     /// The file mode creation mask that it was started with.
     pub(super) umask: u32,
@@ -233,7 +235,7 @@ fn notify_prefix(state_dir: &Path, seed: &[u8]) -> String {
     }
 }
 
-fn load(options: &Options) -> Result<(Config, source::Texts), Refusal> {
+fn load(options: &Options) -> Result<(Config, Texts), Refusal> {
     let usage = |message| Refusal { status: 2, message };
     let path = source::locate(options.config.as_deref(), &options.surroundings).map_err(usage)?;
     source::load_and_keep(&path, &options.surroundings).map_err(|problems| {

@@ -4,7 +4,7 @@
 //! that was renamed is read to its end, and then its successor, which by then may have been
 //! renamed in turn; one that became shorter is read from its beginning.
 
-pub(super) mod kept;
+mod kept;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};

@@ -1,47 +1,17 @@
 //! A connection that goes on through an upgrade: nothing of what it said, was told or waits for is
 //! lost.
 
-use std::collections::BTreeMap;
 use std::net::TcpStream;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 
-use serde::{Deserialize, Serialize};
-
-use super::{Clearing, Client, Goal, Hello, Task, Waiting};
+use super::{Clearing, Client, Hello, Task, Waiting};
 use crate::daemon::commands::exit;
+use crate::daemon::kept::{KeptClient, KeptTask};
 use crate::daemon::tail::Tail;
-use crate::daemon::tail::kept::KeptLog;
 use crate::daemon::watch::Watching;
-use crate::protocol::{GoneRow, LINE_LIMIT, Lines};
+use crate::protocol::{LINE_LIMIT, Lines};
 use crate::supervisor::{Base, Id, Supervisor};
 use crate::sys::handover::inherited;
-
-/// A connection.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(in crate::daemon) struct KeptClient {
-    stream: RawFd,
-    peer: String,
-    since: u64,
-    said: Vec<u8>,
-    untold: Vec<u8>,
-    /// The nonce that it was greeted with; none: it has proved the secret.
-    greeted: Option<String>,
-    task: KeptTask,
-    closing: bool,
-    finished: bool,
-}
-
-/// What it waits for.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-enum KeptTask {
-    None,
-    Wait { goal: Goal, pending: Vec<(String, u32, String)>, until: Option<u64>, failed: bool },
-    Follow,
-    Watch { selectors: Vec<String>, gone: Vec<GoneRow> },
-    Tail { logs: Vec<KeptLog> },
-    Clear { pending: BTreeMap<u64, String>, failed: bool },
-    Upgrade,
-}
 
 impl Client {
     /// It, as plain data.

@@ -8,7 +8,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{Entry, Helper, Past, Up, head};
+use super::entry::{Entry, Helper, Up, head};
+use super::past::Past;
 use crate::supervisor::{Pid, Process, State};
 use crate::sys::record::{Record, checksum};
 use crate::sys::{clock, files, identity};

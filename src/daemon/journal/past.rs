@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Entry, Helper, Is, Up};
+use super::entry::{Entry, Helper, Is, Up};
 use crate::supervisor::{Phase, Snapshot};
 
 /// What an earlier daemon left.
@@ -118,7 +118,7 @@ impl Past {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{example, up};
+    use super::super::entry::tests::{example, up};
     use super::*;
     use crate::supervisor::Then;
 

@@ -2,23 +2,12 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::path::PathBuf;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
-
 use super::{Tail, Tailed};
+use crate::daemon::kept::KeptLog;
 use crate::sys::handover::inherited;
-
-/// One of them.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(in crate::daemon) struct KeptLog {
-    name: Option<String>,
-    path: PathBuf,
-    file: Option<RawFd>,
-    at: u64,
-}
 
 impl Tail {
     /// All of them, as plain data.

@@ -1,0 +1,235 @@
+//! A line of the journal, and its two forms. Pure.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::supervisor::{Awaits, Base, Pid, Process, Snapshot};
+use crate::sys::record;
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::daemon) enum Entry {
+    /// What stands before this counts no more.
+    Anew,
+    /// In which boot of the machine this was written: the checksum of its name.
+    Boot(u64),
+    /// A process was launched.
+    Up(Up),
+    /// What a process is now.
+    Is(Is),
+    /// The stop signal has been sent.
+    Asked { program: String, index: u32, pid: Pid },
+    /// It is supervised no more.
+    Gone { program: String, index: u32 },
+    /// The logger was started; like the beginning of this its end is written by the child.
+    Logger(Helper),
+    /// Everything is being stopped, by nobody's wish for one of them.
+    Shutdown,
+}
+
+/// A live process, as it was launched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(in crate::daemon) struct Up {
+    pub(in crate::daemon) program: String,
+    pub(in crate::daemon) index: u32,
+    /// How many processes the program has.
+    pub(in crate::daemon) of: u32,
+    /// Of what a reload would restart it for.
+    pub(in crate::daemon) digest: u64,
+    /// As in [`Snapshot`], for a daemon that dies before it knows of this launch.
+    pub(in crate::daemon) retries: u32,
+    pub(in crate::daemon) awaits: Awaits,
+    pub(in crate::daemon) restarts: u64,
+    /// When it was launched, in nanoseconds of the monotonic clock.
+    pub(in crate::daemon) at: u64,
+    /// How it is stopped once it is configured no more: signal, whether to the group, time.
+    pub(in crate::daemon) stop: (i32, bool, Duration),
+    /// The numbers of the pipes that its output goes to, if it is captured.
+    pub(in crate::daemon) pipes: (Option<u64>, Option<u64>),
+    pub(in crate::daemon) boot: u64,
+    // The child adds these two, which therefore come last.
+    pub(in crate::daemon) pid: Pid,
+    /// In clock ticks since the boot.
+    pub(in crate::daemon) start: u64,
+}
+
+/// A helper of the daemon's, which lives on when the daemon is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::daemon) struct Helper {
+    pub(in crate::daemon) boot: u64,
+    // The child adds these two.
+    pub(in crate::daemon) pid: Pid,
+    pub(in crate::daemon) start: u64,
+}
+
+/// What a process is, and what it would be launched with now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(in crate::daemon) struct Is {
+    pub(in crate::daemon) digest: u64,
+    /// Of a live one, as in [`Up`]: should that line be damaged, this one is enough to know it by.
+    pub(in crate::daemon) start: Option<u64>,
+    pub(in crate::daemon) process: Snapshot,
+}
+
+impl Entry {
+    /// As a line.
+    pub(in crate::daemon) fn to_line(&self) -> String {
+        record::sealed(&serde_json::to_string(self).unwrap_or_default())
+    }
+
+    /// From a line.
+    pub(in crate::daemon) fn from_line(line: &str) -> Option<Self> {
+        serde_json::from_str(record::unsealed(line)?).ok()
+    }
+}
+
+impl Up {
+    /// That it has been sent the stop signal.
+    pub(super) fn asked(&self) -> Entry {
+        Entry::Asked { program: self.program.clone(), index: self.index, pid: self.pid }
+    }
+
+    /// Where the child's own line is damaged: what is known besides.
+    pub(super) fn unheard(
+        process: &Snapshot,
+        pid: Pid,
+        start: u64,
+        digest: u64,
+        boot: u64,
+    ) -> Self {
+        Self {
+            program: process.program.clone(),
+            index: process.index,
+            of: process.index.saturating_add(1),
+            digest,
+            retries: 0,
+            awaits: Awaits::Time,
+            restarts: process.restarts,
+            at: 0,
+            stop: (libc::SIGTERM, false, Duration::from_secs(10)),
+            pipes: (None, None),
+            boot,
+            pid,
+            start,
+        }
+    }
+
+    /// The beginning of its line, which the child ends.
+    pub(super) fn head(&self) -> Option<Vec<u8>> {
+        head(&Entry::Up(Self { pid: 0, start: 0, ..self.clone() }))
+    }
+}
+
+/// The beginning of a line whose last two numbers, 0 here, the child fills in.
+pub(super) fn head(entry: &Entry) -> Option<Vec<u8>> {
+    let json = serde_json::to_string(entry).ok()?;
+    Some(json.strip_suffix("0,\"start\":0}}")?.as_bytes().to_vec())
+}
+
+impl Is {
+    pub(super) fn of(process: &Process, up: Option<&Up>, base: Base) -> Self {
+        let (digest, start) = (process.program.launch.digest(), up.map(|up| up.start));
+        Self { digest, start, process: process.snapshot(base) }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::Past;
+    use super::*;
+    use crate::supervisor::{Exit, Phase};
+
+    pub(in crate::daemon::journal) fn example() -> Snapshot {
+        Snapshot {
+            program: "web".to_owned(),
+            index: 1,
+            state: Phase::Running { pid: 71, started: 1_000_000_007 },
+            since: Some(std::time::SystemTime::UNIX_EPOCH),
+            restarts: 2,
+            last_end: Some((Exit::Code(3), false)),
+            failure: None,
+            failed_at: Some(5),
+            restarted: vec![3, 4],
+        }
+    }
+
+    pub(in crate::daemon::journal) fn up(pid: Pid) -> Up {
+        Up {
+            program: "web".to_owned(),
+            index: 1,
+            of: 2,
+            digest: u64::MAX,
+            retries: 0,
+            awaits: Awaits::Time,
+            restarts: 2,
+            at: 1_000_000_000,
+            stop: (15, false, Duration::from_secs(10)),
+            pipes: (Some(12), None),
+            boot: 77,
+            pid,
+            start: 4711,
+        }
+    }
+
+    /// A journal as it is written, of processes that are up.
+    fn journal(pids: &[Pid]) -> String {
+        let one = |pid| {
+            let state = Phase::Running { pid, started: 1 };
+            let process = Snapshot { index: pid as u32, state, ..example() };
+            let up = Up { index: pid as u32, ..up(pid) };
+            [Entry::Up(up), Entry::Is(Is { digest: 1, start: Some(4711), process })]
+        };
+        let entries = [Entry::Boot(77)].into_iter().chain(pids.iter().copied().flat_map(one));
+        entries.map(|entry| entry.to_line()).collect()
+    }
+
+    /// All that a daemon would touch for what it reads: pid, start and boot, which must be right
+    /// together.
+    fn touched(past: &Past) -> Vec<(Pid, u64, u64)> {
+        past.processes
+            .values()
+            .filter_map(|left| left.up.as_ref())
+            .map(|up| (up.pid, up.start, up.boot))
+            .collect()
+    }
+
+    #[test]
+    fn the_child_writes_the_line_that_the_daemon_would() {
+        let head = String::from_utf8(up(9).head().unwrap()).unwrap();
+        let json = format!("{head}9,\"start\":4711}}}}");
+        assert_eq!(record::sealed(&json), Entry::Up(up(9)).to_line());
+        assert_eq!(Entry::from_line(Entry::Up(up(9)).to_line().trim()), Some(Entry::Up(up(9))));
+    }
+
+    #[test]
+    fn every_prefix_names_only_processes_that_are_on_record() {
+        let whole = journal(&[71, 72, 73]);
+        let all = touched(&Past::read(whole.as_bytes()));
+        assert_eq!(all.len(), 3);
+        for end in 0..whole.len() {
+            let past = Past::read(&whole.as_bytes()[..end]);
+            assert!(touched(&past).iter().all(|one| all.contains(one)), "{end}");
+            assert!(past.damaged <= 1, "{end}");
+        }
+    }
+
+    #[test]
+    fn every_change_of_a_byte_loses_nobody_and_invents_nobody() {
+        let whole = journal(&[71]);
+        let all = touched(&Past::read(whole.as_bytes()));
+        let mut bytes = whole.clone().into_bytes();
+        for at in 0..bytes.len() {
+            let right = bytes[at];
+            for wrong in 0..=255 {
+                bytes[at] = wrong;
+                let past = Past::read(&bytes);
+                assert_eq!(touched(&past), all, "{at} {wrong}");
+                // A line end in the middle makes two of one.
+                assert!(past.damaged <= 2, "{at} {wrong}");
+            }
+            bytes[at] = right;
+        }
+    }
+}
