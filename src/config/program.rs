@@ -109,7 +109,8 @@ impl Program {
         program.numprocs = numprocs;
         let policy = Rc::make_mut(&mut program.policy);
         (policy.stopsignal, policy.stopasgroup) = (stopsignal, stopasgroup);
-        policy.stoptime = stoptime;
+        // What is on record may be none that could be configured.
+        policy.stoptime = stoptime.min(values::LONGEST);
         program
     }
 }

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// Longer times are refused, so that no sum of a few leaves the range of the clock.
-const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+pub(super) const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
 /// What was written, for an error: short enough for a line, and to be seen when empty.
 pub(super) fn shown(text: &str) -> String {

@@ -75,7 +75,8 @@ impl Digest {
 
     /// How many events it holds.
     pub fn events(&self) -> u64 {
-        self.rows.iter().map(|row| row.count).chain(self.more.values().copied()).sum()
+        let counts = self.rows.iter().map(|row| row.count).chain(self.more.values().copied());
+        counts.fold(0, u64::saturating_add)
     }
 
     /// Takes up one more; `lately` is how often it happened within the last hour.
@@ -89,9 +90,9 @@ impl Digest {
     pub(super) fn append(&mut self, later: Self) {
         later.rows.into_iter().for_each(|row| self.take(row));
         for (event, count) in later.more {
-            *self.more.entry(event).or_default() += count;
+            self.count_more(event, count);
         }
-        self.attempts += later.attempts;
+        self.attempts = self.attempts.saturating_add(later.attempts);
         if let Some((first, last)) = later.span {
             self.stretch(&first, &last);
         }
@@ -107,8 +108,13 @@ impl Digest {
             self.index.insert(key, self.rows.len());
             self.rows.push(row);
         } else {
-            *self.more.entry(row.last.event).or_default() += row.count;
+            self.count_more(row.last.event, row.count);
         }
+    }
+
+    fn count_more(&mut self, event: EventName, count: u64) {
+        let known = self.more.entry(event).or_default();
+        *known = known.saturating_add(count);
     }
 
     fn stretch(&mut self, first: &str, last: &str) {
@@ -135,7 +141,7 @@ impl Digest {
 
 impl Row {
     fn append(&mut self, later: Row) {
-        self.count += later.count;
+        self.count = self.count.saturating_add(later.count);
         self.lately = later.lately.or(self.lately);
         for (way, count) in later.ways {
             let known = self.ways.iter().position(|(known, _)| *known == way);
@@ -145,7 +151,7 @@ impl Row {
             }
             let at = known.unwrap_or(WAYS - 1);
             if let Some((name, total)) = self.ways.get_mut(at) {
-                *total += count;
+                *total = total.saturating_add(count);
                 if known.is_none() {
                     OTHERS.clone_into(name);
                 }

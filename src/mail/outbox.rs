@@ -87,7 +87,7 @@ impl Outbox {
     /// Goes on in the place of one that has left this.
     pub fn take_up(&mut self, untold: Untold, now: Instant) {
         self.waiting.append(untold.waiting);
-        self.not_before = Some(now + untold.wait);
+        self.not_before = now.checked_add(untold.wait);
     }
 
     /// When the next message is due; none: there is none, or one is under way.
@@ -117,12 +117,12 @@ impl Outbox {
     /// The message could not be sent. How long it is until it is tried again.
     pub fn failed(&mut self, now: Instant) -> Duration {
         let Some(mut unsent) = self.under_way.take() else { return Duration::ZERO };
-        unsent.attempts += 1;
+        unsent.attempts = unsent.attempts.saturating_add(1);
         unsent.append(std::mem::take(&mut self.waiting));
         self.waiting = unsent;
         let first = self.digest.clamp(SHORTEST, LONGEST_FIRST);
         let delay = first.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
-        self.failures += 1;
+        self.failures = self.failures.saturating_add(1);
         self.not_before = Some(now + delay);
         self.is_over = self.is_ending;
         delay
@@ -141,7 +141,7 @@ impl Outbox {
     /// Gives up. How many events nobody was told of.
     pub fn abandon(&mut self) -> u64 {
         let under_way = self.under_way.take().map_or(0, |digest| digest.events());
-        under_way + std::mem::take(&mut self.waiting).events()
+        under_way.saturating_add(std::mem::take(&mut self.waiting).events())
     }
 }
 

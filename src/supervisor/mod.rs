@@ -187,7 +187,7 @@ impl Supervisor {
             process.restarts = 0;
             process.restarted.clear();
         } else {
-            process.restarts += 1;
+            process.restarts = process.restarts.saturating_add(1);
             process.restarted.add(now.at, process.program.policy.max_restarts.as_ref());
         }
         true

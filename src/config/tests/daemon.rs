@@ -155,3 +155,11 @@ fn of_broken_text_what_comes_before_the_mistake_counts() {
     }
     assert_eq!(lenient("\0\u{1}: [").listen.port(), 4242);
 }
+
+#[test]
+fn no_time_on_record_is_longer_than_one_that_may_be_configured() {
+    let stop = (Signal(15), false, Duration::MAX);
+    let departed = Program::departed("old".into(), 1, stop, &daemon(""));
+    let longest = parse_duration("87840h").unwrap();
+    assert_eq!(departed.policy.stoptime, longest);
+}

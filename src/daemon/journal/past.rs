@@ -105,8 +105,9 @@ impl Past {
         let known = self.processes.remove(&key);
         let is_same = |pid: &i32| process.state.pid() == Some(*pid);
         let was_asked = known.as_ref().is_some_and(|left| {
-            let both = [&left.process, &process].map(|it| it.state.is_stopping());
-            left.was_asked && both == [true, true]
+            let (was, is) = (left.process.state, process.state);
+            let same_stop = was.is_stopping() && is.is_stopping() && was.pid() == is.pid();
+            left.was_asked && same_stop
         });
         let up = known.and_then(|left| left.up).filter(|up| is_same(&up.pid));
         let alone =
@@ -188,14 +189,15 @@ mod tests {
     #[test]
     fn a_stop_was_heard_of_once_its_signal_is_on_record() {
         let then = Then::Stop;
-        let stopping = |then| {
+        let stopping_as = |pid, then| {
             is(Phase::Stopping {
-                pid: 9,
+                pid,
                 started: 3,
                 how_far: crate::supervisor::HowFar::Asked(4),
                 then,
             })
         };
+        let stopping = |then| stopping_as(9, then);
         let asked = |pid| Entry::Asked { program: "web".to_owned(), index: 1, pid };
         let running = is(Phase::Running { pid: 9, started: 3 });
         let was_asked = |entries: &[Entry]| only(&read(entries)).was_asked;
@@ -203,6 +205,8 @@ mod tests {
         assert!(was_asked(&[Entry::Up(up(9)), stopping(then), asked(9)]));
         assert!(was_asked(&[Entry::Up(up(9)), stopping(then), asked(9), stopping(Then::Start)]));
         assert!(!was_asked(&[Entry::Up(up(9)), stopping(then), asked(8)]));
+        let other = stopping_as(8, then);
+        assert!(!was_asked(&[Entry::Up(up(9)), stopping(then), asked(9), Entry::Up(up(8)), other]));
         assert!(!was_asked(&[Entry::Up(up(9)), running, asked(9), stopping(then)]));
     }
 
