@@ -4,6 +4,8 @@
 #[path = "../tests/fuzz/src/inputs.rs"]
 mod points;
 
+pub(crate) use points::example;
+
 use proptest::prelude::*;
 
 /// Words that the readers know, and what stands between them.
@@ -120,6 +122,14 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|words| words.concat().into())
 }
 
+/// A few changes to what is right.
+fn changes() -> impl Strategy<Value = Vec<u8>> {
+    let change = (any::<u16>(), 0..23u8);
+    let bytes = |(at, what): (u16, u8)| [(at >> 8) as u8, at as u8, what];
+    prop::collection::vec(change, 0..4)
+        .prop_map(move |changes| changes.into_iter().flat_map(bytes).collect())
+}
+
 fn noise() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..300)
 }
@@ -128,7 +138,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_that_is_read_makes_a_reader_fail(bytes in prop_oneof![3 => text(), 1 => noise()]) {
+    fn nothing_that_is_read_makes_a_reader_fail(bytes in prop_oneof![3 => text(), 2 => changes(), 1 => noise()]) {
         for (_, read) in points::ALL {
             read(&bytes);
         }
@@ -147,6 +157,11 @@ fn nor_does_what_is_nearly_right() {
             read(&bytes);
         }
     }
+}
+
+#[test]
+fn what_is_changed_was_right() {
+    crate::daemon::left::samples();
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `disable` and `enable`: what is written down in the state folder before it is done, and so
 //! outlasts the daemon and the machine's being up.
 
-mod text;
+pub(super) mod text;
 
 use std::path::Path;
 

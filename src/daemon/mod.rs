@@ -22,6 +22,9 @@ mod helpers;
 mod journal;
 mod kept;
 mod launch_words;
+#[cfg(test)]
+#[path = "../../tests/fuzz/src/left.rs"]
+pub mod left;
 mod log;
 mod logger;
 mod logging;

@@ -74,6 +74,16 @@ pub(in crate::daemon) struct Is {
 }
 
 impl Entry {
+    /// All that there is to tell of a process.
+    pub(in crate::daemon) fn all_of(
+        up: Option<Up>,
+        is: Is,
+        was_asked: bool,
+    ) -> impl Iterator<Item = Self> {
+        let asked = up.as_ref().filter(|_| was_asked).map(Up::asked);
+        up.map(Self::Up).into_iter().chain([Self::Is(is)]).chain(asked)
+    }
+
     /// As a line.
     pub(in crate::daemon) fn to_line(&self) -> String {
         record::sealed(&serde_json::to_string(self).unwrap_or_default())

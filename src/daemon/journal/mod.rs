@@ -15,9 +15,9 @@
 //! together with the boot, and a process is touched only when it was started at the same moment as
 //! the one on record; see [`crate::sys::identity`].
 
-mod entry;
+pub(super) mod entry;
 mod file;
-mod past;
+pub(super) mod past;
 
 pub(super) use entry::{Entry, Up};
 use entry::{Helper, Is};
@@ -105,10 +105,8 @@ impl Daemon {
             let up = self.up_as_now(process);
             // One that was never started is as good as new.
             if up.is_some() || process.since.is_some() {
-                let is = Entry::Is(Is::of(process, up.as_ref(), base));
-                let asked = up.as_ref().filter(|_| self.journal.has_been_asked(process));
-                let asked = asked.map(Up::asked);
-                entries.extend(up.map(Entry::Up).into_iter().chain([is]).chain(asked));
+                let is = Is::of(process, up.as_ref(), base);
+                entries.extend(Entry::all_of(up, is, self.journal.has_been_asked(process)));
             }
         }
         self.supervisor.take_touched();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
 use crate::config::{self, Config, Files, Surroundings, diff};
+use crate::daemon::left;
 use crate::logger::{Order, Report};
 use crate::protocol::hello::{ClientHello, Greeting, Secret, Side, Welcome, unhex};
 use crate::protocol::{LINE_LIMIT, Lines, Reply, Request};
@@ -15,9 +16,12 @@ use crate::supervisor::{Moment, Supervisor};
 pub type Read = fn(&[u8]);
 
 /// Every kind of input, by its name.
-pub const ALL: [(&str, Read); 6] = [
+pub const ALL: [(&str, Read); 9] = [
     ("config", config),
+    ("disabled", left::disabled),
     ("env_file", env_file),
+    ("handover", left::handover),
+    ("journal", left::journal),
     ("logger", logger),
     ("reply", reply),
     ("request", request),
@@ -48,6 +52,11 @@ fn surroundings() -> Surroundings {
 
 fn load(text: &str) -> Result<Config, config::Problems> {
     config::load(Path::new("taskmaster.yaml"), &surroundings(), &Text(text))
+}
+
+/// A configuration of a few programs.
+pub fn example() -> Config {
+    load("programs: {web: {cmd: x, numprocs: 3}, w2: {cmd: x}, 'é.x': {cmd: x}}").unwrap()
 }
 
 /// A configuration is loaded, or refused with a reason for each problem; loaded again it is the same.
@@ -138,8 +147,7 @@ pub fn request(bytes: &[u8]) {
 /// A selector means processes that there are, or is named.
 pub fn selector(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let config =
-        load("programs: {web: {cmd: x, numprocs: 3}, w2: {cmd: x}, 'é.x': {cmd: x}}").unwrap();
+    let config = example();
     let none = load("").unwrap();
     let changes = diff(&none, &config);
     let mut supervisor = Supervisor::new();

@@ -3,9 +3,11 @@
 
 #[path = "../../../src/config/mod.rs"]
 pub mod config;
+pub mod daemon;
 #[path = "../../../src/daemon/probes/http.rs"]
 mod http;
 pub mod inputs;
+mod mail;
 #[path = "../../../src/logger/message.rs"]
 mod message;
 #[path = "../../../src/daemon/probes/notice.rs"]
@@ -14,6 +16,7 @@ mod notice;
 pub mod protocol;
 #[path = "../../../src/supervisor/mod.rs"]
 pub mod supervisor;
+mod sys;
 
 /// What daemon and logger tell each other.
 pub mod logger {
