@@ -508,7 +508,7 @@ fn pause() {
 }
 
 #[allow(clippy::disallowed_methods)] // patience is measured here only
-fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
 }
 

@@ -9,6 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::bench::{Bench, children, lives, proc, programs_of, signal, signal_number};
+use crate::inject::Fault;
 
 const PROGRAMS: &str = "\
 a: {cmd: [sh, -c, 'echo up; exec sleep 1000'], starttime: 0, numprocs: 3, autorestart: always, \
@@ -106,6 +107,21 @@ fn descriptors_that_cannot_be_had_are_done_without() {
 }
 
 #[test]
+fn what_fails_once_it_runs_is_tried_again() {
+    for fault in [
+        "openat:error=EMFILE:when=2+7",
+        "epoll_ctl,dup,fcntl:error=ENOMEM:when=2+5",
+        "waitid,wait4:error=EINTR:when=2+2",
+        "pipe2,pidfd_open:error=EMFILE:when=1+2",
+    ] {
+        let mut bench = Bench::up(PROGRAMS);
+        let Some(_fault) = Fault::of(bench.pid(), None, fault) else { return };
+        eprintln!("under {fault}");
+        lives_through(&mut bench);
+    }
+}
+
+#[test]
 fn calls_that_are_interrupted_go_on() {
     suffers(&[
         "poll,ppoll:error=EINTR:when=2+2",
@@ -116,6 +132,34 @@ fn calls_that_are_interrupted_go_on() {
 #[test]
 fn a_disk_that_fails_or_is_full_loses_lines_and_nothing_else() {
     suffers(&["write:error=EIO:when=30+2", "write:error=ENOSPC:when=30+1"]);
+}
+
+#[test]
+fn a_slow_disk_makes_it_slow_and_nothing_else() {
+    suffers(&["write:delay_enter=30ms", "rename,fsync,fdatasync:delay_enter=300ms"]);
+}
+
+#[test]
+fn signals_that_cannot_be_sent_are_sent_again() {
+    suffers(&["kill:error=EPERM:when=1+2", "kill:error=EAGAIN:when=2+2"]);
+}
+
+#[test]
+fn one_that_cannot_be_killed_is_stopping_until_it_can() {
+    let stubborn = "[sh, -c, 'trap \"\" TERM; sleep 1000 & wait; sleep 1000']";
+    let mut bench = Bench::up(&format!("a: {{cmd: {stubborn}, starttime: 0, stoptime: 0.1}}"));
+    let pid = bench.pid_of("a");
+    let Some(fault) = Fault::of(bench.pid(), None, "kill:error=EPERM") else { return };
+    assert_eq!(bench.ctl("stop --timeout 1.5 a").status, 1);
+    assert_eq!((bench.state("a").as_str(), bench.pid_of("a")), ("STOPPING", pid));
+    assert_eq!(programs_of(bench.pid()), [pid]);
+    // What it is asked meanwhile does not make a second one.
+    assert_eq!(bench.ctl("start --timeout 0.2 a").status, 1);
+    assert_eq!(programs_of(bench.pid()), [pid]);
+    drop(fault);
+    bench.until("it is new", |bench| bench.has_new_pid("a", pid));
+    assert!(!lives(pid));
+    bench.stop();
 }
 
 #[test]

@@ -9,10 +9,13 @@ mod bench;
 mod capture;
 mod completions;
 mod facts;
+mod inject;
 mod post_office;
 
+mod clock;
 mod container;
 mod detach;
+mod disk;
 mod environment;
 mod event_log;
 mod faults;

@@ -89,6 +89,51 @@ fn a_disk_that_is_full_stops_nothing_and_what_runs_is_known_by_the_next_daemon()
     bench.stop();
 }
 
+/// In a mount namespace of its own, where the folder can be made read-only under the daemon.
+#[test]
+fn a_state_folder_that_becomes_read_only_stops_nothing_and_is_taken_up_when_it_is_no_more() {
+    let mut unshare = Command::new("unshare");
+    unshare.args(["-m", "sh", "-c", "mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp"]);
+    if !is_root() || !unshare.status().is_ok_and(|status| status.success()) {
+        eprintln!("left out: nothing may be mounted here");
+        return;
+    }
+    let mut bench = Bench::new(TWO);
+    let command = bench.daemon_through(&["unshare", "-m"]);
+    bench.start_as(command);
+    let holder = bench.pid_of("a:1");
+    let folder = bench.path("");
+    let inside = |script: &str| {
+        let script = format!("cd {} && {script}", folder.display());
+        ["nsenter", "-t", &holder.to_string(), "-m", "sh", "-c", &script, "sh"].map(str::to_owned)
+    };
+    let does = |script: &str| {
+        let words = inside(script);
+        assert!(Command::new(&words[0]).args(&words[1..]).status().unwrap().success());
+    };
+    does("mount --bind state state && mount -o remount,bind,ro state");
+
+    bench.configure("a: {cmd: sleep 1000, numprocs: 2, starttime: 0}\nb: {cmd: [sh, -c, 'while echo x; do sleep 0.1; done'], starttime: 0}");
+    assert_eq!(bench.ctl("reload").status, 0);
+    bench.until("it is told", |bench| bench.log().contains("Read-only file system"));
+    assert_eq!(bench.ctl("restart a:0").status, 0);
+    assert_eq!(bench.ctl("disable a:0").status, 1, "that cannot be written down");
+    bench.until("losses are counted", |bench| bench.row("b")["lost_bytes"].as_u64() > Some(0));
+    let names = ["a:0", "a:1", "b"];
+    let pids = names.map(|name| bench.pid_of(name));
+    bench.kill();
+    let again = inside("exec \"$@\"");
+    let again: Vec<&str> = again.iter().map(String::as_str).collect();
+    let refused = finished(bench.daemon_through(&again));
+    assert_eq!(refused.status, 1, "{refused:?}");
+    assert!(refused.err.contains("Read-only file system"), "{refused:?}");
+    assert!(pids.into_iter().all(lives));
+    does("umount state");
+    bench.start();
+    assert_eq!(names.map(|name| bench.pid_of(name)), pids);
+    bench.stop();
+}
+
 /// A file system that goes with the test.
 struct Mounted(std::path::PathBuf);
 
