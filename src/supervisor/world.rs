@@ -110,7 +110,7 @@ struct World {
     /// Programs that do not go on TERM.
     stubborn: BTreeSet<&'static str>,
     /// Programs that cannot be launched.
-    broken: BTreeSet<&'static str>,
+    broken: BTreeSet<String>,
     diary: Vec<String>,
 }
 

@@ -36,8 +36,7 @@ fn what_fails_at_once_is_not_tried_again_at_once() {
     let mut web = program("web", 100);
     web.policy_mut().backoff.jitter = 1.0;
     let mut world = World::new(vec![]);
-    let names: Vec<String> = (0..100).map(|index| format!("web:{index}")).collect();
-    world.broken.extend(names.iter().map(|name| &*name.clone().leak()));
+    world.broken.extend((0..100).map(|index| format!("web:{index}")));
     world.reload(vec![web]);
     let until = |id| match world.supervisor.get(id).unwrap().state {
         State::Backoff { until, .. } => (until - world.now.at).as_millis() / 100,

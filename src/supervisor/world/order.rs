@@ -122,7 +122,7 @@ fn completed_is_an_end_that_was_expected() {
 #[test]
 fn one_that_is_given_up_leaves_its_dependents_waiting_and_they_go_on_when_it_is_back() {
     let mut world = World::new(vec![]);
-    world.broken.insert("db");
+    world.broken.insert("db".to_owned());
     world.reload(chain());
     world.wait(100);
     assert_eq!(world.states(), ["app WAITING", "db FATAL", "web:0 WAITING", "web:1 WAITING"]);
@@ -138,7 +138,7 @@ fn one_that_is_tried_without_end_is_no_hope_either() {
     let mut programs = chain();
     programs[1].policy_mut().startretries = None;
     let mut world = World::new(vec![]);
-    world.broken.insert("db");
+    world.broken.insert("db".to_owned());
     world.reload(programs);
     assert_eq!(world.blames("app"), ["db BACKOFF"]);
     assert!(world.is_stuck("web:0"));
@@ -298,7 +298,7 @@ fn a_restart_leaves_dependents_alone_unless_they_ask_for_it() {
 #[test]
 fn a_reload_brings_edges_and_takes_them() {
     let mut world = World::new(vec![]);
-    world.broken.insert("db");
+    world.broken.insert("db".to_owned());
     world.reload(chain());
     world.wait(100);
     let free = vec![program("app", 1), program("db", 1), chain().remove(2)];
@@ -317,7 +317,7 @@ fn more_processes_are_waited_for_and_fewer_are_not() {
     let two =
         |count| vec![program("db", count), on(program("web", 1), &[("db", Condition::Ready)])];
     let mut world = World::new(vec![]);
-    world.broken.insert("db:1");
+    world.broken.insert("db:1".to_owned());
     world.reload(two(2));
     world.wait(100);
     assert_eq!(world.blames("web"), ["db:1 FATAL"]);

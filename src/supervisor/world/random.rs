@@ -134,7 +134,7 @@ impl World {
                 }
             }
             Step::Break(which) => {
-                self.broken.insert(NAMES[which % NAMES.len()]);
+                self.broken.insert(NAMES[which % NAMES.len()].to_owned());
             }
             Step::Mend => {
                 self.broken.clear();

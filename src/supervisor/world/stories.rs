@@ -58,7 +58,7 @@ fn a_new_policy_counts_for_what_is_under_way() {
 #[test]
 fn one_that_was_given_up_is_tried_afresh_when_its_command_changes() {
     let mut world = World::new(vec![]);
-    world.broken.insert("a");
+    world.broken.insert("a".to_owned());
     world.reload(vec![program("a", 1)]);
     world.wait(7);
     assert_eq!(world.state("a"), StateName::Fatal);
@@ -119,7 +119,7 @@ fn a_shutdown_stops_all_and_kills_what_does_not_go_in_time() {
     let mut slow = program("slow", 2);
     slow.policy_mut().stoptime = Duration::from_secs(600);
     let mut world = World::new(vec![program("a", 1), slow]);
-    world.broken.insert("b");
+    world.broken.insert("b".to_owned());
     world.stubborn.extend(["slow:0", "slow:1"]);
     world.supervisor.shut_down(Duration::from_secs(5), world.now);
     world.settle();
