@@ -79,6 +79,9 @@ impl Journal {
         let failed = |error: &io::Error| crate::sys::cause(error);
         let file = match opened {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
+                return Err("it is a symbolic link".to_owned());
+            }
             opened => opened.map_err(|error| failed(&error))?,
         };
         if !file.metadata().map_err(|error| failed(&error))?.is_file() {

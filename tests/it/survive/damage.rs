@@ -41,6 +41,27 @@ fn a_journal_that_others_may_write_is_not_believed() {
 }
 
 #[test]
+fn a_journal_that_is_no_file_is_named_as_what_it_is_and_costs_nothing_else() {
+    let mut bench = Bench::up(TWO);
+    bench.stop();
+    let journal = bench.path("state/journal");
+    let elsewhere = bench.write("elsewhere", "kept");
+    std::os::unix::fs::symlink(&elsewhere, &journal).unwrap();
+    bench.start();
+    assert!(bench.log().contains("is not believed: it is a symbolic link"), "{}", bench.log());
+    assert_eq!(bench.ctl("restart all").status, 0);
+    bench.stop();
+    assert_eq!(bench.read("elsewhere"), "kept");
+    fs::create_dir(&journal).unwrap();
+    bench.start();
+    assert!(bench.log().contains("is not believed: it is no regular file"), "{}", bench.log());
+    assert!(bench.log().contains("until that is mended"), "{}", bench.log());
+    assert_eq!(bench.ctl("restart all").status, 0);
+    bench.stop();
+    assert!(journal.is_dir());
+}
+
+#[test]
 fn a_state_folder_that_is_gone_is_told_of_and_made_anew() {
     let mut bench = Bench::new(TWO);
     bench.configure_daemon("log: {file: daemon.log},", TWO);
