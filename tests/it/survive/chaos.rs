@@ -2,13 +2,23 @@
 //!
 //! Of every process that is wanted exactly one runs, those that nobody touched keep their pid from
 //! beginning to end, and no line that was printed is lost or doubled.
+//!
+//! Thirty rounds of each are in the ordinary suite. More are not; `ROUNDS` is how many, 300 by
+//! default. A round costs the same however many went before:
+//!
+//! `ROUNDS=10000 cargo test --locked --release --test it -- --ignored --nocapture many_daemons_killed`
+//! `ROUNDS=1000 cargo test --locked --release --test it -- --ignored --nocapture many_upgrades`
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::net::Shutdown;
+use std::thread::JoinHandle;
 
 use serde_json::Value;
 
-use super::output::{COUNTER, check_counted, whole_log};
+use super::output::{COUNTER, Counted, logs, whole_log};
 use crate::bench::{Bench, Wire, lives, proc};
+use crate::facts::{exit, rows};
 
 /// Numbers by chance, from a seed that a failure tells (xorshift, Marsaglia 2003).
 struct Chance(u64);
@@ -45,22 +55,39 @@ fn with_environment(line: &str, key: &str) -> Vec<(i32, String)> {
     found
 }
 
+/// After so many rounds what was printed is looked at and removed, and the rest goes to new files:
+/// no more of it is kept than of that many, and a failure shows soon.
+const PART: u64 = 100;
+
+/// They count, one of them untouched from beginning to end.
+const COUNTERS: [&str; 2] = ["count", "quiet"];
+
 struct Chaos {
     bench: Bench,
     chance: Chance,
     /// What a reload changes.
     version: u64,
+    /// Of the files that counters print to.
+    part: u64,
+    /// What they have printed to those before.
+    counted: BTreeMap<&'static str, Counted>,
     /// The pids of those that nobody touches.
     calm: BTreeMap<String, i64>,
 }
 
 impl Chaos {
-    fn new(seed: u64) -> Self {
+    fn new() -> Self {
+        let seed = std::process::id().into();
+        eprintln!("the seed is {seed}");
         let bench = Bench::new("");
         bench.write("counter", &COUNTER.replace("PAUSE", "0.02"));
-        let mut chaos = Self { bench, chance: Chance(seed), version: 0, calm: BTreeMap::new() };
+        let counted = COUNTERS.map(|name| (name, Counted::default())).into();
+        let (chance, calm) = (Chance(seed), BTreeMap::new());
+        let mut chaos = Self { bench, chance, version: 0, part: 0, counted, calm };
         chaos.configure();
         chaos.bench.start();
+        let mut client = chaos.bench.client();
+        chaos.check(&mut client);
         chaos
     }
 
@@ -69,20 +96,53 @@ impl Chaos {
         let (here, version) = (self.bench.path("").display().to_string(), self.version);
         let env = format!("env: {{BENCH: '{here}'}}");
         let rest = "starttime: 0, backoff: 0, autorestart: always";
-        let log =
-            |name: &str| format!("stdout: {{file: '{name}.log', max_bytes: 1KB, keep: 1000}}");
+        let log = |name: &str| {
+            format!("stdout: {{file: '{}', max_bytes: 1KB, keep: 1000}}", self.file(name))
+        };
         let surplus = 5 + version % 3;
         self.bench.configure(&format!(
-            "calm: {{cmd: sleep 1000, numprocs: 20, {rest}, {env}}}\n\
-             busy: {{cmd: sleep 1000, numprocs: 15, {rest}, {env}, stoptime: {version}}}\n\
-             fewer: {{cmd: sleep 1000, numprocs: {surplus}, {rest}, {env}}}\n\
-             changed: {{cmd: sleep 1000, numprocs: 3, {rest}, env: {{BENCH: '{here}', V: {version}}}}}\n\
-             slow: {{cmd: sleep 1000, numprocs: 2, {env}, starttime: 0.05, autorestart: always}}\n\
+            "calm: {{cmd: sleep 1000000, numprocs: 20, {rest}, {env}}}\n\
+             busy: {{cmd: sleep 1000000, numprocs: 15, {rest}, {env}, stoptime: {version}}}\n\
+             fewer: {{cmd: sleep 1000000, numprocs: {surplus}, {rest}, {env}}}\n\
+             changed: {{cmd: sleep 1000000, numprocs: 3, {rest}, env: {{BENCH: '{here}', V: {version}}}}}\n\
+             slow: {{cmd: sleep 1000000, numprocs: 2, {env}, starttime: 0.05, backoff: 0.1, autorestart: always}}\n\
              count: {{cmd: perl counter, {rest}, {env}, {}}}\n\
              quiet: {{cmd: perl counter, {rest}, {env}, {}}}\n",
             log("count"),
             log("quiet"),
         ));
+    }
+
+    /// Where a counter prints to.
+    fn file(&self, name: &str) -> String {
+        format!("{name}.{}.log", self.part)
+    }
+
+    /// Has counters print to new files. All that the quiet one printed to the old ones.
+    fn begin_part(&mut self) -> String {
+        let done = COUNTERS.map(|name| (name, self.file(name)));
+        self.part += 1;
+        self.configure();
+        let answer = self.bench.client().ask("reload");
+        assert_eq!(exit(&answer), 0, "{answer:?}");
+        let [_, whole] = done.map(|(name, file)| {
+            let next = self.file(name);
+            // By then all is in the old ones that belongs there.
+            self.bench.until("it goes on", |bench| !bench.read(&next).is_empty());
+            self.count(name, &file)
+        });
+        eprintln!("{} rounds", self.part * PART);
+        whole
+    }
+
+    /// Looks at what a counter has printed to these files, and removes them.
+    fn count(&mut self, name: &str, file: &str) -> String {
+        let whole = whole_log(&self.bench, file);
+        self.counted.get_mut(name).unwrap().take(&whole);
+        logs(&self.bench, file)
+            .iter()
+            .for_each(|log| fs::remove_file(self.bench.path(log)).unwrap());
+        whole
     }
 
     /// One thing that somebody might ask for. Counters end by TERM, so that they can say so.
@@ -111,9 +171,15 @@ impl Chaos {
         }
         let_pass(self.chance.below(2000));
         self.bench.kill();
+        if self.chance.below(4) == 0 {
+            // The next one while it begins, too.
+            self.bench.launch(self.bench.daemon_command());
+            let_pass(self.chance.below(20_000));
+            self.bench.kill();
+        }
         let_pass(self.chance.below(2000));
-        self.bench.start();
-        self.check();
+        let mut client = self.bench.start_again();
+        self.check(&mut client);
     }
 
     /// The same, but the daemon is upgraded while it goes on.
@@ -128,20 +194,24 @@ impl Chaos {
             self.act(&mut client);
             let_pass(self.chance.below(3000));
         }
-        let answer = self.bench.client().ask("upgrade");
-        assert_eq!(answer.last().unwrap()["end"]["exit"], 0, "{answer:?}");
-        self.check();
+        let mut client = self.bench.client();
+        let answer = client.ask("upgrade");
+        assert_eq!(exit(&answer), 0, "{answer:?}");
+        self.check(&mut client);
     }
 
-    fn check(&mut self) {
+    /// As soon as all is settled, exactly those run that shall.
+    fn check(&mut self, client: &mut Wire) {
         let tag = format!("BENCH={}", self.bench.path("").display());
         let settled =
             |row: &Value| ["RUNNING", "STOPPED"].contains(&row["state"].as_str().unwrap());
-        self.bench.until("all is settled", |bench| bench.rows().iter().all(settled));
-        let rows = self.bench.rows();
+        let mut found = BTreeMap::new();
+        self.bench.until("all is settled", |_| {
+            found = rows(client);
+            found.values().all(settled)
+        });
         let mut wanted: Vec<(i32, String)> = Vec::new();
-        for row in &rows {
-            let name = row["name"].as_str().unwrap().to_owned();
+        for (name, row) in found {
             let Some(pid) = row["pid"].as_i64() else {
                 assert!(name.starts_with("busy"), "nobody stopped {row}");
                 continue;
@@ -157,56 +227,77 @@ impl Chaos {
         assert_eq!(found, wanted, "{}", self.bench.log());
     }
 
-    fn end(mut self) {
+    /// Nothing is missing at the end. All that the quiet one printed last.
+    fn end(mut self) -> String {
         self.bench.stop();
-        for name in ["count", "quiet"] {
-            assert!(check_counted(&whole_log(&self.bench, &format!("{name}.log"))) > 10);
+        let [_, whole] = COUNTERS.map(|name| self.count(name, &self.file(name)));
+        for (name, counted) in self.counted {
+            assert!(counted.end() > 10, "{name}");
         }
+        whole
     }
 }
 
-fn rounds(count: u64) {
-    let seed = std::process::id().into();
-    eprintln!("the seed is {seed}");
-    let mut chaos = Chaos::new(seed);
-    chaos.check();
-    for _ in 0..count {
+/// How many rounds of those there are that are not in the ordinary suite.
+fn many() -> u64 {
+    std::env::var("ROUNDS").ok().map_or(300, |text| text.parse().unwrap())
+}
+
+fn kills(count: u64) {
+    let mut chaos = Chaos::new();
+    for round in 1..=count {
         chaos.round();
+        if round % PART == 0 && round < count {
+            chaos.begin_part();
+        }
     }
     chaos.end();
 }
 
-/// All that `tail -f` prints until the daemon ends.
-fn follow(bench: &Bench, name: &str) -> std::thread::JoinHandle<String> {
-    let mut client = bench.client();
-    client.send(&format!("tail -f -n 1000 {name}"));
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        while let Some(reply) = client.line() {
-            text += reply["output"]["text"].as_str().unwrap_or_default();
-        }
-        text
-    })
+/// What `tail -f` prints of the quiet counter.
+struct Follower {
+    client: std::net::TcpStream,
+    text: JoinHandle<String>,
+}
+
+impl Follower {
+    fn new(bench: &Bench) -> Self {
+        let mut wire = bench.client();
+        wire.send("tail -f -n 1000 quiet");
+        let client = wire.stream.try_clone().unwrap();
+        let text = std::thread::spawn(move || {
+            let mut text = String::new();
+            while let Some(reply) = wire.line() {
+                text += reply["output"]["text"].as_str().unwrap_or_default();
+            }
+            text
+        });
+        Self { client, text }
+    }
+
+    /// It was all there, as far as it came.
+    fn end(self, whole: &str) {
+        let _ = self.client.shutdown(Shutdown::Both);
+        let text = self.text.join().unwrap();
+        assert!(text.len() > 100 && whole.starts_with(&text), "{text}\n{whole}");
+    }
 }
 
 fn upgrades(count: u64) {
-    let seed = std::process::id().into();
-    eprintln!("the seed is {seed}");
-    let mut chaos = Chaos::new(seed);
-    let followed = follow(&chaos.bench, "quiet");
-    chaos.check();
+    let mut chaos = Chaos::new();
+    let mut follower = Follower::new(&chaos.bench);
     let daemon = chaos.bench.pid();
-    for _ in 0..count {
+    for round in 1..=count {
         chaos.upgrade_round();
+        if round % PART == 0 && round < count {
+            let whole = chaos.begin_part();
+            follower.end(&whole);
+            follower = Follower::new(&chaos.bench);
+        }
     }
     assert_eq!(chaos.bench.ctl("pid").out, format!("{daemon}\n"));
-    chaos.bench.stop();
-    let whole = whole_log(&chaos.bench, "quiet.log");
-    let followed = followed.join().unwrap();
-    assert!(followed.len() > 100 && whole.starts_with(&followed), "{followed}\n{whole}");
-    for name in ["count", "quiet"] {
-        assert!(check_counted(&whole_log(&chaos.bench, &format!("{name}.log"))) > 10);
-    }
+    let whole = chaos.end();
+    follower.end(&whole);
 }
 
 #[test]
@@ -215,18 +306,18 @@ fn thirty_upgrades_under_load_lose_and_double_nothing() {
 }
 
 #[test]
-#[ignore = "takes minutes: the same three hundred times"]
-fn three_hundred_upgrades_under_load_lose_and_double_nothing() {
-    upgrades(300);
+#[ignore = "takes minutes, or hours"]
+fn many_upgrades_under_load_lose_and_double_nothing() {
+    upgrades(many());
 }
 
 #[test]
 fn thirty_daemons_killed_at_any_moment_lose_and_double_nothing() {
-    rounds(30);
+    kills(30);
 }
 
 #[test]
-#[ignore = "takes minutes: the same three hundred times"]
-fn three_hundred_daemons_killed_at_any_moment_lose_and_double_nothing() {
-    rounds(300);
+#[ignore = "takes minutes, or hours"]
+fn many_daemons_killed_at_any_moment_lose_and_double_nothing() {
+    kills(many());
 }

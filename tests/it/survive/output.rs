@@ -5,44 +5,71 @@ use std::fs;
 
 use crate::bench::{Bench, children, lives, proc, signal, until};
 
-/// A program that prints its pid and a number, one higher each time, until it is asked to stop.
-/// Then it says how far it came.
+/// A program that prints who it is and a number, one higher each time, until it is asked to stop.
+/// Then it says how far it came. It is its pid and the second of its start, as pids come back.
 pub const COUNTER: &str = r#"
-$| = 1; $n = 0;
-$SIG{TERM} = sub { print "$$ end $n\n"; exit 0 };
-while (1) { $n++; print "$$ $n\n"; select(undef, undef, undef, PAUSE) }
+$| = 1; $n = 0; $me = "$$-$^T";
+$SIG{TERM} = sub { print "$me end $n\n"; exit 0 };
+while (1) { $n++; print "$me $n\n"; select(undef, undef, undef, PAUSE) }
 "#;
 
-/// Everything in a log and the older ones, oldest first.
-pub fn whole_log(bench: &Bench, name: &str) -> String {
+/// A log and the older ones, oldest first.
+pub fn logs(bench: &Bench, name: &str) -> Vec<String> {
     let older = (1..).map(|n| format!("{name}.{n}")).take_while(|old| bench.path(old).exists());
     let mut names: Vec<String> = older.collect();
     names.reverse();
     names.push(name.to_owned());
-    names.iter().map(|name| bench.read(name)).collect()
+    names
 }
 
-/// Each counter's lines are all there, once, and in order. How many there are.
-pub fn check_counted(log: &str) -> usize {
-    let mut counts: BTreeMap<&str, (u64, bool)> = BTreeMap::new();
-    for line in log.lines() {
-        let words: Vec<&str> = line.split(' ').collect();
-        let (count, is_over) = counts.entry(words[0]).or_insert((0, false));
-        assert!(!*is_over, "after the end of {}: {line}", words[0]);
-        match words[..] {
-            [_, "end", last] => {
-                assert_eq!(last.parse(), Ok(*count), "{line}");
-                *is_over = true;
+/// Everything in them.
+pub fn whole_log(bench: &Bench, name: &str) -> String {
+    logs(bench, name).iter().map(|name| bench.read(name)).collect()
+}
+
+/// What counters have printed: each one's lines are all there, once, and in order.
+#[derive(Default)]
+pub struct Counted {
+    /// How far each came, and whether it has said so.
+    counts: BTreeMap<String, (u64, bool)>,
+    lines: usize,
+}
+
+impl Counted {
+    /// What was printed next, in whole lines.
+    pub fn take(&mut self, log: &str) {
+        for line in log.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            let (count, is_over) = self.counts.entry(words[0].to_owned()).or_insert((0, false));
+            assert!(!*is_over, "after the end of {}: {line}", words[0]);
+            match words[..] {
+                [_, "end", last] => {
+                    assert_eq!(last.parse(), Ok(*count), "{line}");
+                    *is_over = true;
+                }
+                [_, number] => {
+                    assert_eq!(number.parse(), Ok(*count + 1), "{line}");
+                    *count += 1;
+                }
+                _ => panic!("{line:?}"),
             }
-            [_, number] => {
-                assert_eq!(number.parse(), Ok(*count + 1), "{line}");
-                *count += 1;
-            }
-            _ => panic!("{line:?}"),
+            self.lines += 1;
         }
     }
-    assert!(counts.values().all(|(_, is_over)| *is_over), "the last words of one are missing");
-    log.lines().count()
+
+    /// That was all. How many lines there were.
+    pub fn end(self) -> usize {
+        let are_over = self.counts.values().all(|(_, is_over)| *is_over);
+        assert!(are_over, "the last words of one are missing");
+        self.lines
+    }
+}
+
+/// This is all that counters have printed. How many lines there are.
+pub fn check_counted(log: &str) -> usize {
+    let mut counted = Counted::default();
+    counted.take(log);
+    counted.end()
 }
 
 fn counter(bench: &Bench) -> String {
