@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::TcpListener;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 
 use super::client::{Client, Task};
@@ -15,7 +15,6 @@ use super::{Daemon, Options, Refusal, adopt, cannot};
 use crate::config::Level;
 use crate::protocol::hello::Secret;
 use crate::protocol::{EventName, PROTOCOL, Reply};
-use crate::supervisor::Id;
 use crate::sys::handover::inherited;
 use crate::sys::pidfd::PidFd;
 use crate::sys::{cause, process, random};
@@ -53,7 +52,8 @@ impl Daemon {
             disabled: disabled.map(|(program, index)| (program.to_string(), *index)).collect(),
             adopted: self.adopted.keep(),
             reports: self.reports.iter().map(|(pid, fd)| (*pid, fd.as_raw_fd())).collect(),
-            lines: self.probes.lines().filter_map(|(id, fd)| self.kept_line(id, fd)).collect(),
+            lines: Vec::new(),
+            probes: self.probes.keep(&self.supervisor, base),
             strays: self.strays.known().collect(),
             streams: self.captures.keep(),
             last_stream: self.captures.last_id,
@@ -61,11 +61,6 @@ impl Daemon {
             clients: self.clients.iter().map(|c| c.keep(&self.supervisor, base)).collect(),
             mail: self.untold(),
         }
-    }
-
-    fn kept_line(&self, id: Id, fd: BorrowedFd<'_>) -> Option<(String, u32, RawFd)> {
-        let process = self.supervisor.get(id)?;
-        Some((process.program.name.to_string(), process.index, fd.as_raw_fd()))
     }
 
     /// What is on record of a live process, with what a reload has changed since.
@@ -141,12 +136,9 @@ impl Daemon {
         let reports = reports.map(|(pid, fd)| Ok((pid, inherited(fd)?)));
         self.reports = reports.collect::<std::io::Result<HashMap<_, _>>>()?;
         for (program, index, fd) in state.lines {
-            let line = inherited(fd)?;
-            let id = self.supervisor.id_of(&program, index);
-            if let Some((id, process)) = id.and_then(|id| Some((id, self.supervisor.get(id)?))) {
-                self.probes.take_up(id, process, line)?;
-            }
+            self.probes.take_up_line((&program, index), fd, &self.supervisor)?;
         }
+        self.probes.take_up(state.probes, &self.supervisor, base)?;
         self.take_up_untold(state.mail);
         self.strays.take_up(state.strays);
         self.strays.look_soon(self.now.at);

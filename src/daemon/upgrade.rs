@@ -260,7 +260,7 @@ impl Daemon {
         fds.extend(self.state_dir.lock());
         fds.extend(self.adopted.all().map(AsFd::as_fd));
         fds.extend(self.reports.values().map(AsFd::as_fd));
-        fds.extend(self.probes.lines().map(|(_, line)| line));
+        fds.extend(self.probes.descriptors());
         fds.extend(self.captures.descriptors());
         fds.extend(self.clients.iter().flat_map(super::client::Client::descriptors));
         fds

@@ -139,6 +139,13 @@ fn attached(header: &libc::msghdr) -> (Option<Sender>, Vec<Passed>) {
     (sender, passed)
 }
 
+/// One that was bound before, in another life of this process.
+impl From<OwnedFd> for Mailbox {
+    fn from(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+}
+
 impl AsFd for Mailbox {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()

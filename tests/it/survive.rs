@@ -6,4 +6,5 @@ mod damage;
 mod disable;
 mod order;
 mod output;
+mod probes;
 mod upgrade;

@@ -45,8 +45,17 @@ impl Post {
     /// # Errors
     /// Those of binding a socket.
     pub(super) fn open(name: &str, user: u32) -> io::Result<Self> {
-        let mailbox = Mailbox::bind(name.as_bytes())?;
-        Ok(Self { mailbox, user, window: None, has_complained: false })
+        Ok(Self::new(Mailbox::bind(name.as_bytes())?, user))
+    }
+
+    /// The same with a socket that is there.
+    pub(super) fn new(mailbox: Mailbox, user: u32) -> Self {
+        Self { mailbox, user, window: None, has_complained: false }
+    }
+
+    /// The user that the process runs as.
+    pub(super) fn user(&self) -> u32 {
+        self.user
     }
 
     /// Reads what has come for the process with this pid.

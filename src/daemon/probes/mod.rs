@@ -13,6 +13,7 @@
 mod attempt;
 mod flight;
 mod http;
+pub(super) mod kept;
 mod line;
 mod mailbox;
 mod notice;
@@ -246,25 +247,6 @@ impl Probes {
         }
         self.watches.insert(id, watch);
         self.arm(id);
-    }
-
-    /// The pipes by which processes are to tell that they are ready, for the next version.
-    pub(super) fn lines(&self) -> impl Iterator<Item = (Id, BorrowedFd<'_>)> {
-        let lines = self.watches.iter().map(|(id, watch)| (*id, watch.line.as_ref()));
-        lines.filter_map(|(id, line)| Some((id, line?.it.pipe.as_fd())))
-    }
-
-    /// One of them, had back.
-    ///
-    /// # Errors
-    /// Those of epoll_ctl(2).
-    pub(super) fn take_up(&mut self, id: Id, process: &Process, line: OwnedFd) -> io::Result<()> {
-        let Some((pid, _)) = process.state.process() else { return Ok(()) };
-        let mut watch = Watch::new(pid, process.program.clone());
-        let token = self.set.add(line.as_fd(), id, Part::Line, Interest::Read)?;
-        watch.line = Some(Polled { it: Line::new(line.into()), token });
-        self.watches.insert(id, watch);
-        Ok(())
     }
 
     /// Of no interest any more.

@@ -9,7 +9,10 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::Health;
+use crate::supervisor::Base;
 
 /// The first pause between two questions while no answer has been good.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -18,7 +21,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What an answer changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Verdict {
     /// It is ready.
     Ready,
@@ -41,7 +45,39 @@ pub(super) struct Schedule {
     told: Option<Verdict>,
 }
 
+/// The same as plain data, for the next version: points in time are those of [`Base`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeptSchedule {
+    next: u64,
+    begun: u64,
+    pause: Duration,
+    was_well: bool,
+    failures: u32,
+    told: Option<Verdict>,
+}
+
+impl KeptSchedule {
+    /// It goes on.
+    pub(super) fn taken_up(self, base: Base) -> Schedule {
+        let Self { next, begun, pause, was_well, failures, told } = self;
+        let (next, begun) = (base.instant(next), base.instant(begun));
+        Schedule { next, begun, pause, was_well, failures, told }
+    }
+}
+
 impl Schedule {
+    /// It, as plain data.
+    pub(super) fn keep(&self, base: Base) -> KeptSchedule {
+        let Self { next, begun, pause, was_well, failures, told } = *self;
+        let (next, begun) = (base.nanos(next), base.nanos(begun));
+        KeptSchedule { next, begun, pause, was_well, failures, told }
+    }
+
+    /// Whether what was told last is that it is well.
+    pub(super) fn is_healthy(&self) -> bool {
+        self.told == Some(Verdict::Healthy)
+    }
+
     /// From now on, and at once.
     pub(super) fn from(now: Instant) -> Self {
         Self { next: now, begun: now, pause: FIRST_PAUSE, was_well: false, failures: 0, told: None }

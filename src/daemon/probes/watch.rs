@@ -3,6 +3,8 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::attempt::{Answer, Attempt};
 use super::line::Line;
 use super::mailbox::Post;
@@ -42,9 +44,9 @@ pub(super) struct Watch {
     pub(super) stage: Stage,
     pub(super) post: Option<Polled<Post>>,
     pub(super) line: Option<Polled<Line>>,
-    watchdog: Option<Watchdog>,
+    pub(super) watchdog: Option<Watchdog>,
     /// How often it says that it is alive, where it has set that itself; zero: not at all.
-    own_watchdog: Option<Duration>,
+    pub(super) own_watchdog: Option<Duration>,
     pub(super) schedule: Option<Schedule>,
     pub(super) flight: Option<Flight>,
     /// What it says of itself; empty: nothing.
@@ -56,7 +58,8 @@ pub(super) struct Watch {
 }
 
 /// What is of interest in a process's state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Stage {
     /// Whether it is ready.
     Starting,
@@ -66,10 +69,13 @@ pub(super) enum Stage {
     Other,
 }
 
+/// It has to say that it is alive.
 #[derive(Debug)]
-struct Watchdog {
-    time: Duration,
-    fed: Instant,
+pub(super) struct Watchdog {
+    /// At least this often.
+    pub(super) time: Duration,
+    /// When it last did.
+    pub(super) fed: Instant,
 }
 
 /// What is to be asked.

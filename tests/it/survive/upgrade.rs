@@ -14,6 +14,12 @@ use crate::bench::{Bench, children, lives, proc, signal};
 /// A bench whose daemon was started from a file that can be replaced.
 fn replaceable(programs: &str) -> Bench {
     let mut bench = Bench::new(programs);
+    start_replaceable(&mut bench);
+    bench
+}
+
+/// Starts such a daemon.
+pub fn start_replaceable(bench: &mut Bench) {
     fs::copy(env!("CARGO_BIN_EXE_taskmaster"), bench.path("taskmaster")).unwrap();
     let like = bench.daemon_command();
     let mut command = Command::new(bench.path("taskmaster"));
@@ -21,17 +27,16 @@ fn replaceable(programs: &str) -> Bench {
     command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     bench.start_as(command);
-    bench
 }
 
 /// Puts another file in its place, as a package manager does.
-fn replace(bench: &Bench, text: &[u8]) {
+pub fn replace(bench: &Bench, text: &[u8]) {
     fs::write(bench.path("new"), text).unwrap();
     fs::set_permissions(bench.path("new"), fs::Permissions::from_mode(0o755)).unwrap();
     fs::rename(bench.path("new"), bench.path("taskmaster")).unwrap();
 }
 
-fn upgrade(bench: &Bench) {
+pub fn upgrade(bench: &Bench) {
     let said = bench.ctl("upgrade");
     assert_eq!(said.status, 0, "{said:?}\n{}", bench.log());
     assert!(said.out.starts_with("upgraded from "), "{said:?}");
