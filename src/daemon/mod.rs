@@ -35,6 +35,7 @@ mod recipe;
 mod refusals;
 mod reload;
 mod report;
+mod rest;
 mod resume;
 pub mod source;
 mod start;

@@ -33,7 +33,7 @@ const BEAT: Duration = Duration::from_millis(20);
 pub(super) struct Reporting {
     /// None: there is no `mail:`.
     outbox: Option<Outbox>,
-    backlog: Backlog,
+    pub(super) backlog: Backlog,
     pub(super) helpers: Helpers,
     /// The process that sends the message that is under way.
     sender: Option<i32>,
@@ -74,24 +74,6 @@ impl Daemon {
         if let Some(outbox) = &mut self.reporting.outbox {
             outbox.take_up(untold, self.now.at);
         }
-    }
-
-    /// Whether no message and no hook is under way. After `until` those that are get killed: who
-    /// then waits for them hears of their end like that of any other.
-    pub(super) fn reports_rest(&mut self, until: Instant) -> bool {
-        if self.reporting.helpers.count() == 0 && self.reporting.backlog.is_empty() {
-            return true;
-        }
-        if until <= self.now.at {
-            self.reporting.helpers.kill();
-            let left = self.reporting.backlog.abandon();
-            if left > 0 {
-                let left = left.to_string();
-                let message = "hooks were not run";
-                self.log(Level::Error, message, &[("runs", &left)]);
-            }
-        }
-        false
     }
 
     /// An event has been published.

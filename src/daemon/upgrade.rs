@@ -20,6 +20,7 @@ use super::client::Task;
 use super::commands::exit;
 use super::handover::Handover;
 use super::recipe::cause_of;
+use super::rest::Rest;
 use super::{Daemon, Options, words};
 use crate::config::Level;
 use crate::protocol::Reply;
@@ -46,9 +47,11 @@ pub(super) struct Upgrade {
     said: File,
     /// What it says if it can go on.
     word: String,
-    until: Instant,
+    pub(super) until: Instant,
     /// It can: the next quiet moment is the time.
     is_ready: bool,
+    /// How it stands to mail and hooks.
+    pub(super) rest: Rest,
 }
 
 /// What one says that can go on from this state.
@@ -164,7 +167,7 @@ impl Daemon {
             .pid;
         let (word, until) = (word(&state), self.now.at + PATIENCE);
         let said = File::from(said);
-        Ok(Upgrade { file, pid, said, word, until, is_ready: false })
+        Ok(Upgrade { file, pid, said, word, until, is_ready: false, rest: Rest::Over })
     }
 
     /// Whether this child is the new file that looks at the state.
@@ -233,8 +236,7 @@ impl Daemon {
         if self.supervisor.is_shutting_down() {
             return self.refuse_upgrade("the daemon is shutting down");
         }
-        let until = self.upgrade.as_ref().map(|upgrade| upgrade.until);
-        if !until.is_none_or(|until| self.reports_rest(until)) {
+        if !self.is_at_rest() {
             return;
         }
         let file = self.own_file.clone();
