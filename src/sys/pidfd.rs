@@ -139,7 +139,9 @@ impl AsFd for PidFd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::Command;
+    use std::io::BufRead as _;
+    use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+    use std::process::{Child, Command, Stdio};
 
     #[test]
     fn it_is_never_another_and_tells_how_it_ended() {
@@ -160,9 +162,81 @@ mod tests {
         assert!(PidFd::open(pid, start).unwrap().is_none(), "no more");
     }
 
+    fn held(child: &Child) -> PidFd {
+        let pid = i32::try_from(child.id()).unwrap();
+        PidFd::open(pid, identity::start_time(pid).unwrap()).unwrap().unwrap()
+    }
+
+    /// A process that has a group, and another in that.
+    fn group() -> (Child, PidFd, i32) {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 1000 & echo $!; exec sleep 1000"]).process_group(0);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let held = held(&child);
+        (child, held, line.trim().parse().unwrap())
+    }
+
+    #[test]
+    fn what_is_left_of_its_group_is_reached_when_it_is_gone_itself() {
+        let by_descriptor = |held: &PidFd| held.send(libc::SIGKILL, true);
+        let by_number = |held: &PidFd| held.send_to_number(libc::SIGKILL);
+        for send in [by_descriptor as fn(&PidFd) -> io::Result<()>, by_number] {
+            let (mut child, held, other) = group();
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert!(Stat::lives(other));
+            send(&held).unwrap();
+            while Stat::lives(other) {}
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_anothers_by_now_is_sent_nothing() {
+        let (mut child, held, other) = group();
+        let gone = PidFd { start: held.start + 1, ..held };
+        gone.send_to_number(libc::SIGKILL).unwrap();
+        assert!(Stat::lives(other));
+        PidFd { start: gone.start - 1, ..gone }.send_to_number(libc::SIGTERM).unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGTERM));
+        while Stat::lives(other) {}
+    }
+
+    /// Whether the kernel is at least this one.
+    fn is_linux(major: u32, minor: u32) -> bool {
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+        let mut numbers = release.split(['.', '-']).map_while(|word| word.parse::<u32>().ok());
+        (numbers.next().unwrap(), numbers.next().unwrap()) >= (major, minor)
+    }
+
+    #[test]
+    fn how_it_ended_is_told_by_its_zombie_then_by_the_kernel_or_by_nobody() {
+        for (script, end) in [("exit 3", End::Code(3)), ("kill -KILL $$", End::Signal(9))] {
+            let command = format!("read go; {script}");
+            let mut command =
+                Command::new("sh").args(["-c", &command]).stdin(Stdio::piped()).spawn().unwrap();
+            let held = held(&command);
+            drop(command.stdin.take());
+            while Stat::state(held.pid) != "Z" {}
+            assert_eq!(held.told(), None, "its parent is still to hear of it");
+            assert_eq!(held.end(), Some(end));
+            // Another has the number now, so that its zombie says nothing of this one.
+            assert_eq!(identity::status_of_zombie(held.pid, held.start + 1), None);
+            command.wait().unwrap();
+            assert_eq!(identity::status_of_zombie(held.pid, held.start), None);
+            assert_eq!(held.end(), is_linux(6, 15).then_some(end));
+        }
+    }
+
     struct Stat;
 
     impl Stat {
+        fn lives(pid: i32) -> bool {
+            std::fs::read_to_string(format!("/proc/{pid}/stat"))
+                .is_ok_and(|stat| !stat.rsplit_once(") ").unwrap().1.starts_with('Z'))
+        }
+
         fn state(pid: i32) -> String {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
             stat.rsplit_once(") ").unwrap().1[..1].to_owned()

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::bench::{Bench, lives, signal, until};
+use crate::bench::{Bench, is_root, lives, signal, until};
 
 #[test]
 fn what_lives_keeps_its_pid_and_its_age() {
@@ -39,6 +39,48 @@ fn one_that_was_adopted_is_supervised_as_any_other() {
     assert_eq!((&row["expected"], &row["restarts"]), (&json!(false), &json!(1)));
     assert_eq!(bench.ctl("stop a").status, 0);
     assert_eq!(bench.state("a"), "STOPPED");
+}
+
+#[test]
+fn what_is_left_of_the_group_of_one_that_was_adopted_goes_with_it() {
+    let mut bench = Bench::up(
+        "a: {cmd: [sh, -c, 'sleep 1000 & echo $! > other; exec sleep 1000'], starttime: 0, \
+             autorestart: never}",
+    );
+    let (other, leader) = (bench.number("other"), bench.pid_of("a"));
+    bench.kill();
+    bench.start();
+    signal(leader, libc::SIGKILL);
+    bench.until_state("a", "EXITED");
+    bench.until("the other is gone", |_| !lives(other));
+}
+
+/// A daemon that may become others, but not look into them: what /proc shows of their ends is 0.
+#[test]
+fn an_end_that_may_not_be_looked_at_is_not_taken_for_a_good_one() {
+    if !is_root() {
+        return;
+    }
+    let mut bench = Bench::new(
+        "a: {cmd: [sh, -c, 'trap \"exit 7\" TERM; echo $$ > a.pid; while :; do sleep 0.05; done'], \
+             workingdir: out, user: games, starttime: 0, autorestart: never}",
+    );
+    std::fs::create_dir(bench.path("out")).unwrap();
+    let games = nix::unistd::User::from_name("games").unwrap().unwrap();
+    std::os::unix::fs::chown(bench.path("out"), Some(games.uid.as_raw()), None).unwrap();
+    let blind = ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"];
+    bench.start_as(bench.daemon_through(&blind));
+    let pid = bench.number("out/a.pid");
+    bench.kill();
+    bench.start_as(bench.daemon_through(&blind));
+    assert_eq!(bench.pid_of("a"), pid);
+    let capabilities = crate::bench::status_of(bench.pid(), "CapEff");
+    assert_eq!(u64::from_str_radix(&capabilities, 16).unwrap() & 1 << 19, 0, "{capabilities}");
+    signal(pid, libc::SIGTERM);
+    bench.until_state("a", "EXITED");
+    let row = bench.row("a");
+    assert!([json!({"code": 7}), json!(null)].contains(&row["exit"]), "{row}");
+    assert_eq!(row["expected"], false);
 }
 
 #[test]
