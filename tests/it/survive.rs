@@ -7,4 +7,5 @@ mod disable;
 mod order;
 mod output;
 mod probes;
+mod silence;
 mod upgrade;
