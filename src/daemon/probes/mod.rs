@@ -8,7 +8,8 @@
 //! is in the loop's poll set, all deadlines in one ordered set: a turn costs what has happened,
 //! and how many probes begin in a turn is bounded.
 //!
-//! Nothing is decided here: what was heard comes out as [`News`], and [`tend`] hands it on.
+//! Nothing is decided here: what was heard comes out as [`News`], and [`tend`] hands it on. An
+//! upgrade hands all of it over ([`kept`]).
 
 mod attempt;
 mod flight;

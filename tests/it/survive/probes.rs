@@ -1,10 +1,11 @@
-//! What is asked of processes, and what they say of themselves, goes on through an upgrade.
+//! What is asked of processes, and what they say of themselves, goes on through an upgrade; and
+//! what is heard of them after a daemon was killed.
 
 use std::fs;
 use std::process::Command;
 
 use super::upgrade::{replace, start_replaceable, upgrade};
-use crate::bench::{Bench, Wire, lives};
+use crate::bench::{Bench, Wire, lives, until};
 use crate::facts::exit;
 
 /// What a program in Perl says to its notify socket with.
@@ -153,4 +154,31 @@ fn a_watchdog_and_a_status_go_on() {
     upgrade(&bench);
     let unhealthy = events.until_event("unhealthy", "a");
     assert_eq!(unhealthy["message"], "unhealthy: no WATCHDOG=1 within 2s");
+}
+
+#[test]
+fn after_a_daemon_was_killed_the_next_one_is_told_what_was_not_said_between() {
+    let mut bench = Bench::new("");
+    let wait = |file| format!("pause() until -e '{file}';");
+    let tries = "eval { say('READY=1') }; done('said'); sleep 1000";
+    bench.write("late", &format!("{SAY} {} say('READY=1'); sleep 1000", wait("next")));
+    bench.write("missed", &format!("{SAY} {} {tries}", wait("alone")));
+    let keys = "startretries: 0, ready: {notify: yes, timeout: 8}";
+    bench.configure(&format!(
+        "late: {{cmd: perl late, {keys}}}\nmissed: {{cmd: perl missed, {keys}}}"
+    ));
+    bench.start();
+    let [late, missed] = ["late", "missed"].map(|name| bench.pid_of(name));
+    bench.kill();
+    bench.write("alone", "");
+    until("it has tried", || bench.path("said").exists());
+    bench.start();
+    assert_eq!(bench.state("missed"), "STARTING");
+    bench.write("next", "");
+    bench.until_state("late", "RUNNING");
+    assert_eq!(bench.pid_of("late"), late);
+    bench.until_state("missed", "FATAL");
+    assert!(!lives(missed));
+    let why = bench.row("missed")["description"].as_str().unwrap().to_owned();
+    assert!(why.starts_with("not ready within 8s"), "{why}");
 }
