@@ -141,10 +141,10 @@ fn refuse_deep(text: &str) -> Result<(), Broken> {
                 b']' | b'}' => open = open.saturating_sub(1),
                 _ => {}
             }
-        }
-        if open > MAX_OPEN {
-            let message = format!("more than {MAX_OPEN} brackets are open here");
-            return Err(Broken { message, place: Some((number + 1, 1)) });
+            if open > MAX_OPEN {
+                let message = format!("more than {MAX_OPEN} brackets are open here");
+                return Err(Broken { message, place: Some((number + 1, 1)) });
+            }
         }
     }
     Ok(())

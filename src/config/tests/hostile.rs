@@ -38,6 +38,8 @@ fn deep_nesting() {
     for open in ["[", "{a: ", "- ", "{? "] {
         bad(&open.repeat(100_000));
     }
+    // Closed again in the same line, which took minutes.
+    assert!(bad(&format!("a: {}{}", "[".repeat(50_000), "]".repeat(50_000))).contains("2000"));
     assert!(bad(&format!("a: {}{}", "[".repeat(500), "]".repeat(500))).contains("deeper than 128"));
 }
 
