@@ -21,6 +21,13 @@ fn is_expected(policy: &Policy, exit: Exit) -> bool {
 impl Step<'_> {
     pub(super) fn ended(&self, state: State, ended: Pid, exit: Exit) -> Next {
         match state {
+            State::Starting { pid, .. } if pid == ended && self.is_late(state) => {
+                let (running, mut actions) = self.tick(state);
+                let after = Step { from: StateName::Running, ..*self };
+                let (to, more) = after.ended(running, ended, exit);
+                actions.extend(more);
+                (to, actions)
+            }
             State::Starting { pid, retries, .. } if pid == ended => {
                 self.fail(retries, Some(pid), Some((exit, false)))
             }
@@ -41,6 +48,12 @@ impl Step<'_> {
             | State::Exited { .. }
             | State::Fatal { .. } => (state, vec![]),
         }
+    }
+
+    /// Whether it has been up long enough to be RUNNING, and nobody has come round to saying so:
+    /// the loop hears of deaths before it looks at the clock's dues.
+    fn is_late(&self, state: State) -> bool {
+        matches!(self.tick(state).0, State::Running { .. })
     }
 
     /// An end from STOPPING.

@@ -164,6 +164,17 @@ fn who_listens_hears_every_step() {
 }
 
 #[test]
+fn an_end_that_is_heard_of_before_the_clock_is_one_from_running() {
+    let mut world = World::new(vec![program("a", 1)]);
+    assert_eq!(world.state("a"), StateName::Starting);
+    world.diary.clear();
+    // It has been up for its starttime, and nobody has come round to saying so.
+    world.now.at += Duration::from_secs(1);
+    world.ends("a", Exit::Code(0));
+    assert_eq!(world.diary, ["a RUNNING", "a EXITED"]);
+}
+
+#[test]
 fn selectors_name_programs_processes_and_patterns() {
     let world = World::new(vec![program("db", 1), program("web", 2), program("worker", 1)]);
     let names = |selectors: &[&str]| {
