@@ -2,7 +2,8 @@
 //!
 //! `web` is every process of the program, `web:1` one of them, `all` all, and with
 //! `*` (any run of characters) or `?` (any one) in it a pattern over the names of
-//! processes and programs.
+//! processes and programs. `web:*` is every process of the program, as in Supervisor, also
+//! where there is but one and it is called `web`.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -74,8 +75,9 @@ impl Supervisor {
     }
 
     fn matching(&self, pattern: &str) -> Vec<(Rc<str>, u32)> {
+        let program = pattern.strip_suffix(":*").unwrap_or(pattern);
         let means = |key: &(Rc<str>, u32), id: &Id| {
-            glob(pattern, &key.0) || self.get(*id).is_some_and(|p| glob(pattern, &p.name()))
+            glob(program, &key.0) || self.get(*id).is_some_and(|p| glob(pattern, &p.name()))
         };
         self.names.iter().filter(|(key, id)| means(key, id)).map(|(key, _)| key.clone()).collect()
     }

@@ -189,6 +189,7 @@ fn selectors_name_programs_processes_and_patterns() {
     assert_eq!(names(&["web:1", "db", "web:1"]).unwrap(), ["db", "web:1"]);
     assert_eq!(names(&["w*"]).unwrap(), ["web:0", "web:1", "worker"]);
     assert_eq!(names(&["*:0"]).unwrap(), ["web:0"]);
+    assert_eq!(names(&["db:*", "we*:*"]).unwrap(), ["db", "web:0", "web:1"]);
     assert_eq!(names(&["all"]).unwrap().len(), 4);
     for stray in ["web:2", "web:", "web:01x", "x*", "", "web:-1"] {
         assert_eq!(names(&["db", stray]).unwrap_err().selector, stray);
