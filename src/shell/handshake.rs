@@ -99,20 +99,20 @@ fn read_secret(file: &Path, name: &str) -> Result<Secret, Failure> {
             Some(secret) => return Ok(secret),
             None => format!(
                 "cannot read the secret {shown}: it is empty\n\
-                 restore it, or name the daemon's with --secret-file FILE"
+                 restore it, or name the daemon's: taskmaster shell --secret-file FILE"
             ),
         },
         Err(error) if error.kind() == ErrorKind::NotFound => format!(
             "a daemon answers at {name}, but its secret is not here: {shown}: {}\n\
-             it may be another user's or project's: name its configuration with -c FILE, or its \
-             secret with --secret-file FILE",
+             it may be another user's or project's: name its configuration, taskmaster shell \
+             -c FILE, or its secret, taskmaster shell --secret-file FILE",
             cause(&error)
         ),
         Err(error) => {
             let cause = cause(&error);
             format!(
                 "cannot read the secret {shown}: {cause}\n\
-                 {}name the daemon's with --secret-file FILE",
+                 {}name the daemon's: taskmaster shell --secret-file FILE",
                 become_owner(file)
             )
         }
@@ -146,7 +146,7 @@ fn stranger(name: &str, cause: &str) -> Failure {
         Kind::Stranger,
         format!(
             "what listens at {name} does not greet as a taskmaster daemon: {cause}\n\
-             name the daemon's address with -s HOST:PORT, or in daemon.listen"
+             name the daemon's address in daemon.listen, or with taskmaster shell -s HOST:PORT"
         ),
     )
 }
@@ -158,7 +158,7 @@ fn refused(name: &str, error: &str, secret: &Path) -> Failure {
             "the daemon at {name} refuses this shell: {}\n\
              the secret came from {}\n\
              it may be another project's daemon: give this one a daemon.listen of its own, or name \
-             the other's secret with --secret-file FILE",
+             the other's secret: taskmaster shell --secret-file FILE",
             text::clean_line(error),
             secret.display()
         ),

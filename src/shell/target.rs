@@ -116,7 +116,7 @@ impl Target {
                     Kind::Refused,
                     format!(
                         "cannot read the daemon's address {}: {}\n\
-                         {}name it with -s HOST:PORT",
+                         {}name it: taskmaster shell -s HOST:PORT",
                         file.display(),
                         cause(&error),
                         become_owner(&file)
