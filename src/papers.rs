@@ -492,7 +492,7 @@ fn the_examples_of_taskmaster_yaml_5_load() {
     let mut count = 0;
     for block in whole.filter(|block| !block.starts_with("taskmaster.yaml:")) {
         let config = load(block).unwrap_or_else(|problems| panic!("{problems}\n{block}"));
-        assert_eq!(config.warnings, []);
+        assert_eq!(config.warnings.list, []);
         count += 1;
     }
     assert!(count >= 3, "{count}");
@@ -502,7 +502,7 @@ fn the_examples_of_taskmaster_yaml_5_load() {
 fn the_sample_loads_without_a_word() {
     let sample = paper("taskmaster.yaml");
     let config = load(&sample).unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!(config.warnings, []);
+    assert_eq!(config.warnings.list, []);
     assert_eq!(config.daemon.listen.to_string(), default_listen());
     assert!(sample.lines().count() <= 50);
     // The settings it shows as comments are ones that it could have.

@@ -23,26 +23,38 @@ pub(super) fn gather(
     {
         report.error_in_file(main.tree.id, None, why);
     }
-    let included = named(&main, cwd, files, report);
-    let mut sources = vec![main];
-    for file in included {
-        let text = files.read(&file);
-        let text = text.and_then(|text| files.vet(&file, user.as_deref()).map(|()| text));
-        let first = sources.last().map_or(0, |source| source.tree.end);
-        sources.push(Source::new(&file, cwd, text, first, report));
+    let mut included: Vec<Source> = Vec::new();
+    for (item, file) in named(&main, cwd, files, report) {
+        match files.read(&file) {
+            Ok(text) => {
+                let text = files.vet(&file, user.as_deref()).map(|()| text);
+                let first = included.last().unwrap_or(&main).tree.end;
+                included.push(Source::new(&file, cwd, text, first, report));
+            }
+            Err(why) => report.error(item, format!("cannot read {}: {why}", file.display())),
+        }
     }
+    let mut sources = vec![main];
+    sources.extend(included);
     sources
 }
 
-/// The files that `include:` names, in its order, those of a glob by name, each once.
-fn named(main: &Source, cwd: &Path, files: &dyn Files, report: &mut Report) -> Vec<PathBuf> {
+/// The files that `include:` names, in its order, those of a glob by name, each once; and where it
+/// names them.
+fn named<'m>(
+    main: &'m Source,
+    cwd: &Path,
+    files: &dyn Files,
+    report: &mut Report,
+) -> Vec<(&'m Node, PathBuf)> {
     let items = match main.tree.get("include") {
         None => return Vec::new(),
         Some(Node { value: Value::List(items), .. }) => items.iter().collect(),
         Some(item) => vec![item],
     };
     let absolute = |file: &Path| cwd.join(file).components().collect::<PathBuf>();
-    let mut seen = HashSet::from([absolute(&main.file)]);
+    let itself = absolute(&main.file);
+    let mut seen = HashSet::from([itself.clone()]);
     let mut included = Vec::new();
     for item in items {
         let Some(pattern) = item.text().filter(|text| !text.is_empty()) else {
@@ -55,7 +67,13 @@ fn named(main: &Source, cwd: &Path, files: &dyn Files, report: &mut Report) -> V
                 if found.is_empty() {
                     report.warning(item, "matches no file");
                 }
-                included.extend(found.into_iter().filter(|file| seen.insert(absolute(file))));
+                if !pattern.contains(['*', '?'])
+                    && found.iter().any(|file| absolute(file) == itself)
+                {
+                    report.error(item, "is this very file, which cannot include itself");
+                }
+                let new = found.into_iter().filter(|file| seen.insert(absolute(file)));
+                included.extend(new.map(|file| (item, file)));
             }
             Err(why) => report.error(item, why),
         }

@@ -20,6 +20,7 @@ mod include;
 mod keys;
 mod launch;
 mod mail;
+mod missing;
 mod near;
 mod order;
 mod passes;
@@ -54,6 +55,7 @@ pub use keys::{
     LOG_KEYS, MAIL_KEYS, MAX_RESTARTS_KEYS, PROGRAM_KEYS, READY_KEYS, TOP_KEYS,
 };
 pub use mail::{Hook, Mail, MailOn, Occasions};
+pub use missing::{Asks, Missing, tell_missing};
 pub use near::nearest;
 pub use order::{Condition, Dependency};
 pub use probes::{Health, HealthHow, Ready, ReadyHow, Url};
@@ -79,7 +81,7 @@ pub struct Config {
     /// The programs by name.
     pub programs: BTreeMap<String, Rc<Program>>,
     /// What is odd but no error, such as a file without programs.
-    pub warnings: Vec<Problem>,
+    pub warnings: Problems,
 }
 
 impl Config {

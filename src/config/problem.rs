@@ -55,8 +55,8 @@ fn write_harmless(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     Ok(())
 }
 
-/// Why a configuration could not be loaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a configuration could not be loaded, or what is odd about it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problems {
     /// The first twenty, by file and place.
     pub list: Vec<Problem>,

@@ -14,7 +14,7 @@ const TOLD: usize = 20;
 pub(super) struct Report {
     errors: Vec<Found>,
     warnings: Vec<Found>,
-    /// The errors so far: what `defaults` gets wrong is met again in each program.
+    /// What was found so far: what `defaults` gets wrong is met again in each program.
     seen: HashSet<(u32, String)>,
 }
 
@@ -56,8 +56,12 @@ impl Report {
         self.add(root, place, message.into());
     }
 
+    /// Something is odd; said once of a place, whoever meets it there.
     pub(super) fn warning(&mut self, at: &Node, message: impl Into<String>) {
-        self.warnings.push(Found { node: at.id, place: Place::Node, message: message.into() });
+        let message = message.into();
+        if self.seen.insert((at.id, message.clone())) {
+            self.warnings.push(Found { node: at.id, place: Place::Node, message });
+        }
     }
 
     /// A warning about the file whose root has the number `root`.
@@ -72,11 +76,15 @@ impl Report {
     }
 
     /// The warnings, if there is no error.
-    pub(super) fn finish(self, sources: &[Source]) -> Result<Vec<Problem>, Problems> {
-        if self.errors.is_empty() {
-            return Ok(told(self.warnings, sources).list);
+    pub(super) fn finish(self, sources: &[Source]) -> Result<Problems, Problems> {
+        match self.errors.is_empty() {
+            true => Ok(self.told_warnings(sources)),
+            false => Err(told(self.errors, sources)),
         }
-        Err(told(self.errors, sources))
+    }
+
+    pub(super) fn told_warnings(self, sources: &[Source]) -> Problems {
+        told(self.warnings, sources)
     }
 }
 

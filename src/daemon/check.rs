@@ -1,16 +1,12 @@
 //! `taskmaster check`: reads the configuration and prints every problem.
 
-use std::ffi::OsStr;
 use std::io::Write as _;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
 
 use super::given::Given;
 use super::recipe::Kitchen;
-use super::{Options, source};
-use crate::config::{Config, Login, Password, Problems, Program, Server, Smtp};
+use super::{Options, lacks, source};
+use crate::config::{Config, Problems};
 use crate::sys::process::is_terminal;
-use crate::sys::{exec, limits};
 
 /// Prints what is wrong on stderr. The exit status: 0, or 2 with problems.
 pub fn check(options: &Options) -> u8 {
@@ -22,8 +18,8 @@ pub fn check(options: &Options) -> u8 {
             return 2;
         }
     };
-    let config = match source::load(&path, &options.surroundings) {
-        Ok(config) => config,
+    let (config, texts) = match source::load_and_keep(&path, &options.surroundings) {
+        Ok(read) => read,
         Err(problems) => {
             let _ = writeln!(stderr, "{}", shown(&problems));
             return 2;
@@ -31,7 +27,7 @@ pub fn check(options: &Options) -> u8 {
     };
     if let Ok(mut kitchen) = Kitchen::new(Some(&config.daemon.state_dir), Given::now()) {
         kitchen.look_up(&config);
-        for warning in warnings(&config, &kitchen) {
+        for warning in lacks::warnings(&config, &texts, &options.surroundings, &kitchen) {
             let _ = writeln!(stderr, "warning: {warning}");
         }
     }
@@ -50,65 +46,6 @@ pub(super) fn summary(config: &Config) -> String {
         plural(programs),
         if processes == 1 { "" } else { "es" },
     )
-}
-
-/// The configuration's own warnings, and what this machine lacks for it.
-pub(super) fn warnings(config: &Config, kitchen: &Kitchen) -> Vec<String> {
-    let file = config.file.display();
-    let missing = config.programs.values().flat_map(|program| kitchen.missing(program));
-    let missing = missing.map(|what| format!("{file}: {what}"));
-    let own = config.warnings.iter().map(ToString::to_string);
-    let reports = missing_for_reports(config, kitchen);
-    let reports = reports.into_iter().map(|what| format!("{file}: {what}"));
-    own.chain(missing).chain(reports).chain(too_many_streams(config)).collect()
-}
-
-/// What mail and hooks would miss: files that are not there.
-fn missing_for_reports(config: &Config, kitchen: &Kitchen) -> Vec<String> {
-    let mut missing = Vec::new();
-    let mut need = |key: &str, path: &Path| {
-        if !path.exists() {
-            missing.push(format!("{key}: no such file: {}", path.display()));
-        }
-    };
-    match config.mail.as_ref().map(|mail| &mail.server) {
-        Some(Server::Sendmail(program)) => need("mail.server", program),
-        Some(Server::Smtp(Smtp { login: Some(Login { password, .. }), .. })) => match password {
-            Password::File(file) => need("mail.password_file", file),
-            Password::Text(_) => {}
-        },
-        Some(Server::Smtp(_) | Server::Folder(_)) | None => {}
-    }
-    for command in config.hooks.iter().filter_map(|hook| hook.cmd.first()) {
-        let files = exec::candidates(command, kitchen.path().as_deref());
-        if !files.iter().any(|file| Path::new(OsStr::from_bytes(file.to_bytes())).exists()) {
-            missing.push(match command.contains('/') {
-                true => format!("hooks.cmd: no such file: {command}"),
-                false => format!("hooks.cmd: {command} is not in any folder of PATH"),
-            });
-        }
-    }
-    missing
-}
-
-/// Each captured stream takes an open file of the daemon's and one of the logger's.
-fn too_many_streams(config: &Config) -> Option<String> {
-    /// For clients, and for what else is open.
-    const OTHERS: u64 = 128;
-    let of = |program: &Program| {
-        let outputs = [&program.launch.stdout, &program.launch.stderr];
-        let captured: u64 = outputs.map(|output| u64::from(output.is_captured())).iter().sum();
-        u64::from(program.numprocs) * captured
-    };
-    let streams: u64 = config.programs.values().map(|program| of(program)).sum();
-    let (_, most) = limits::open_files();
-    (streams.saturating_add(OTHERS) > most).then(|| {
-        format!(
-            "{}: {streams} captured streams, but only {most} files may be open: raise the hard \
-             limit (ulimit -Hn), or let some be discarded",
-            config.file.display()
-        )
-    })
 }
 
 /// All problems; with the line and a caret under the place where a person reads them.

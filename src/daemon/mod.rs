@@ -21,6 +21,7 @@ mod handover;
 mod helpers;
 mod journal;
 mod kept;
+mod lacks;
 mod launch_words;
 #[cfg(test)]
 #[path = "../../tests/fuzz/src/left.rs"]
@@ -276,9 +277,9 @@ impl Daemon {
         }
     }
 
-    /// What is odd about a configuration, its own warnings and what this machine lacks for it.
-    fn warnings(&self, config: &Config) -> Vec<String> {
-        check::warnings(config, &self.kitchen)
+    /// What is odd about a configuration that was read from these texts.
+    fn warnings(&self, config: &Config, texts: &texts::Texts) -> Vec<String> {
+        lacks::warnings(config, texts, &self.surroundings, &self.kitchen)
     }
 
     /// Detached: before anything is launched, so that no process inherits what is the caller's.

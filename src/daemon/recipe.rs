@@ -319,67 +319,6 @@ impl Kitchen {
         set("TASKMASTER_PROCESS", name);
         Ok(env)
     }
-
-    /// What a start of the program would miss: users, folders and files that are not there.
-    pub(super) fn missing(&self, program: &Program) -> Vec<String> {
-        let launch = &program.launch;
-        let name = program.process_name(0);
-        let mut missing = Vec::new();
-        let mut say = |key: &str, what: String| {
-            missing.push(format!("programs.{}.{key}: {what}", program.name));
-        };
-        if let Err(error) = self.ids(program, 0) {
-            say(if launch.user.is_some() { "user" } else { "group" }, error);
-        }
-        let folder = launch.workingdir.as_ref().map(|folder| folder.expand(0, &name));
-        if let Some(folder) = folder.as_deref().filter(|folder| !Path::new(folder).is_dir()) {
-            say("workingdir", format!("no such folder: {folder}"));
-        }
-        for file in launch.env_file.iter().filter(|file| !file.optional) {
-            let path = file.path.expand(0, &name);
-            if !Path::new(&path).exists() {
-                say("env_file", format!("no such file: {path}"));
-            }
-        }
-        for (key, output) in [("stdout", &launch.stdout), ("stderr", &launch.stderr)] {
-            // The folder of a captured one is made by the logger.
-            if let Output::File(path) = output {
-                let path = path.expand(0, &name);
-                let above = Path::new(&path).parent();
-                if let Some(above) = above.filter(|folder| !folder.is_dir()) {
-                    say(key, format!("no such folder: {}", above.display()));
-                }
-            }
-        }
-        if let Some(command) = self.missing_command(launch, folder.as_deref(), &name) {
-            say("cmd", command);
-        }
-        missing
-    }
-
-    fn missing_command(&self, launch: &Launch, folder: Option<&str>, name: &str) -> Option<String> {
-        let command = launch.cmd.first()?.expand(0, name);
-        let own = launch.env.get("PATH").or_else(|| launch.base_env.get("PATH"));
-        let path = match own {
-            Some(path) => Some(path.expand(0, name)),
-            None if launch.env_file.is_empty() => {
-                self.inherited.get(OsStr::new("PATH")).map(|p| p.to_string_lossy().into_owned())
-            }
-            // An env file may set PATH: only a start can tell.
-            None => return None,
-        };
-        let path = path.filter(|_| own.is_some() || launch.inherit_env == InheritEnv::All);
-        let folder = Path::new(folder.unwrap_or("."));
-        let exists = |file: &CString| folder.join(OsStr::from_bytes(file.to_bytes())).exists();
-        let found = exec::candidates(&command, path.as_deref()).iter().any(exists);
-        (!found).then(|| {
-            if command.contains('/') {
-                format!("no such file: {command}")
-            } else {
-                format!("{command} is not in any folder of PATH")
-            }
-        })
-    }
 }
 
 /// Whether a variable is between this process and who started it: a program that took it for its

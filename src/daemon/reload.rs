@@ -32,7 +32,7 @@ impl Daemon {
             self.log(Level::Error, &format!("reload failed, {message}"), &[]);
             return vec![Reply::failed(1, message)];
         }
-        let warnings = self.warnings(&config);
+        let warnings = self.warnings(&config, &texts);
         if !dry_run {
             warnings.iter().for_each(|warning| self.warn(warning));
         }
@@ -56,11 +56,11 @@ impl Daemon {
 
     /// `check`: the problems of the file that the daemon runs on.
     pub(super) fn check_file(&mut self) -> Vec<Reply> {
-        let (config, _) = match self.read_again() {
+        let (config, texts) = match self.read_again() {
             Ok(read) => read,
             Err(problems) => return problem_rows(&problems, "the configuration has problems"),
         };
-        let warnings = self.warnings(&config);
+        let warnings = self.warnings(&config, &texts);
         self.kitchen.look_up(&self.config);
         let mut answer: Vec<Reply> =
             warnings.into_iter().map(|warning| problem(true, warning, None)).collect();

@@ -67,7 +67,7 @@ impl Files for Recorder {
     }
 }
 
-/// As [`load`], with the texts that it was read from.
+/// Reads and checks the configuration, and keeps the texts that it was read from.
 ///
 /// # Errors
 /// Every problem in it.
@@ -94,14 +94,6 @@ pub fn locate(named: Option<&Path>, surroundings: &Surroundings) -> Result<PathB
             candidates.iter().map(|path| path.display().to_string()).collect();
         format!("no configuration file: looked for {}; name one with -c FILE", places.join(", "))
     })
-}
-
-/// Reads and checks the configuration.
-///
-/// # Errors
-/// Every problem in it.
-pub fn load(path: &Path, surroundings: &Surroundings) -> Result<Config, Problems> {
-    config::load(path, surroundings, &Disk::default())
 }
 
 /// What a configuration may depend on besides its text, taken from this process.

@@ -17,7 +17,7 @@ use super::state_dir::{self, NoStateDir, StateDir};
 use super::strays::Strays;
 use super::texts::Texts;
 use super::{Daemon, Options, Refusal, cannot, check, source};
-use crate::config::{Config, Level, Surroundings, diff};
+use crate::config::{Config, Level, Problems, Surroundings, diff};
 use crate::protocol::EventName;
 use crate::protocol::hello::{Secret, hex};
 use crate::supervisor::{Moment, Supervisor};
@@ -213,7 +213,7 @@ impl Daemon {
 
     /// The first configuration: everything in it is new.
     fn take_up(&mut self, config: Config) {
-        for warning in self.warnings(&config) {
+        for warning in self.warnings(&config, &self.texts) {
             self.warn(&warning);
         }
         let changes = diff(&self.config, &config);
@@ -251,7 +251,7 @@ fn empty(config: &Config) -> Config {
         mail: None,
         hooks: Vec::new(),
         programs: std::collections::BTreeMap::new(),
-        warnings: Vec::new(),
+        warnings: Problems::default(),
     }
 }
 

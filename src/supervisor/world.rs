@@ -96,7 +96,7 @@ fn config(programs: Vec<Program>) -> Config {
         mail: None,
         hooks: Vec::new(),
         programs,
-        warnings: Vec::new(),
+        warnings: crate::config::Problems::default(),
     }
 }
 

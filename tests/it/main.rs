@@ -23,6 +23,7 @@ mod group;
 mod hostile;
 mod identity;
 mod injected;
+mod lacks;
 mod launch;
 mod life;
 mod logger;

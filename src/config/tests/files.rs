@@ -54,12 +54,68 @@ fn globs_may_stand_for_folders() {
 
 #[test]
 fn a_missing_file_is_an_error_and_an_empty_glob_a_warning() {
-    assert_eq!(told(&[("tm.yaml", "include: b.yaml")]), "b.yaml: No such file or directory");
+    assert_eq!(
+        told(&[("tm.yaml", "include: [b.yaml]")]),
+        "tm.yaml:1:11: include: cannot read b.yaml: No such file or directory"
+    );
     let config = read_all(&[("tm.yaml", "include:\n- conf.d/*\nprograms: {a: {cmd: x}}")]).unwrap();
-    let warnings: Vec<String> = config.warnings.iter().map(Problem::to_string).collect();
+    let warnings: Vec<String> = config.warnings.list.iter().map(Problem::to_string).collect();
     assert_eq!(warnings, ["tm.yaml:2:3: include: matches no file"]);
     let missing = load(Path::new("no.yaml"), &surroundings(), &InMemory::default()).unwrap_err();
     assert_eq!(missing.to_string(), "no.yaml: No such file or directory");
+}
+
+#[test]
+fn a_file_cannot_include_itself_by_name() {
+    for name in ["tm.yaml", "./tm.yaml"] {
+        let text = format!("include: [{name}]\nprograms: {{a: {{cmd: x}}}}");
+        assert_eq!(
+            told(&[("tm.yaml", &text)]),
+            "tm.yaml:1:11: include: is this very file, which cannot include itself"
+        );
+    }
+}
+
+#[test]
+fn what_a_machine_lacks_is_told_at_the_place_that_asks_for_it() {
+    let files = InMemory::new(&[
+        (
+            "tm.yaml",
+            "daemon: {user: who}\ndefaults: {workingdir: /x}\ninclude: b.yaml\n\
+             hooks: [{on: fatal, cmd: a}, {on: fatal, cmd: page}]\n\
+             programs:\n  a: {command: x}\n  b: {<<: {user: me}, cmd: x}\n",
+        ),
+        ("b.yaml", "programs:\n  c: {cmd: gone}\n"),
+    ]);
+    let missing = |asks, what: &str| Missing { asks, what: what.to_owned() };
+    let of = |program: &str, key| Asks::Program(Rc::from(program), key);
+    let told = tell_missing(
+        Path::new("tm.yaml"),
+        &surroundings(),
+        &files,
+        vec![
+            missing(of("c", "cmd"), "no gone"),
+            missing(of("a", "workingdir"), "no /x"),
+            missing(of("b", "workingdir"), "no /x"),
+            missing(of("a", "cmd"), "no x"),
+            missing(of("b", "user"), "no me"),
+            missing(of("b", "stdout"), "no folder"),
+            missing(Asks::Daemon("user"), "no who"),
+            missing(Asks::Hook(1), "no page"),
+            missing(Asks::Mail("server"), "no server"),
+        ],
+    );
+    assert_eq!(
+        told.to_string(),
+        "tm.yaml: no server\n\
+         tm.yaml:1:16: daemon.user: no who\n\
+         tm.yaml:2:24: defaults.workingdir: no /x\n\
+         tm.yaml:4:47: hooks.cmd: no page\n\
+         tm.yaml:6:16: programs.a.command: no x\n\
+         tm.yaml:7:3: programs.b: no folder\n\
+         tm.yaml:7:18: programs.b.user: no me\n\
+         b.yaml:2:12: programs.c.cmd: no gone"
+    );
 }
 
 #[test]
@@ -101,11 +157,11 @@ fn a_file_without_programs_is_fine_with_a_warning() {
     for text in ["", "# nothing\n", "daemon: {}\n", "---\n", "programs:\n", "programs: {}\n"] {
         let config = good(text);
         assert!(config.programs.is_empty());
-        assert_eq!(config.warnings.len(), 1, "{text:?}");
+        assert_eq!(config.warnings.list.len(), 1, "{text:?}");
     }
-    assert_eq!(good("").warnings[0].to_string(), "tm.yaml: there are no programs in it");
+    assert_eq!(good("").warnings.list[0].to_string(), "tm.yaml: there are no programs in it");
     assert_eq!(
-        good("programs:\n").warnings[0].to_string(),
+        good("programs:\n").warnings.list[0].to_string(),
         "tm.yaml:1:1: programs: there are none"
     );
 }

@@ -45,7 +45,7 @@ fn the_classic_sample_loads_unchanged() {
     stderr: /tmp/vgsworker.stderr
 "#,
     );
-    assert!(config.warnings.is_empty());
+    assert!(config.warnings.list.is_empty());
     let nginx = &config.programs["nginx"];
     let words: Vec<&str> = nginx.launch.cmd.iter().map(plain).collect();
     assert_eq!(words, ["/usr/local/bin/nginx", "-c", "/etc/nginx/test.conf"]);

@@ -183,7 +183,7 @@ fn a_program_has_a_word_of_its_own() {
         "mail: must be true or false, not maybe; or a list of events"
     );
     for (keys, warned) in [("mail: yes", true), ("mail: [fatal]", true), ("mail: no", false)] {
-        let warnings = good(&with_keys(keys)).warnings;
+        let warnings = good(&with_keys(keys)).warnings.list;
         assert_eq!(!warnings.is_empty(), warned, "{keys}: {warnings:?}");
     }
 }

@@ -91,7 +91,7 @@ fn what_never_completes_is_a_warning() {
     let text =
         "programs: {a: {cmd: x, autorestart: always}, b: {cmd: x, depends_on: {a: completed}}}";
     let config = good(text);
-    let [warning] = &config.warnings[..] else { panic!("{:?}", config.warnings) };
+    let [warning] = &config.warnings.list[..] else { panic!("{:?}", config.warnings) };
     assert_eq!(
         warning.to_string(),
         "tm.yaml:1:71: programs.b.depends_on.a: a is started again whenever it ends: it never \

@@ -82,11 +82,11 @@ fn what_is_not_there_is_a_warning() {
     let said = bench.check();
     assert_eq!(said.status, 0, "{said:?}");
     for warning in [
-        "mail.server: no such file: /nonexistent/sendmail",
-        "hooks.cmd: no such file: /nonexistent/page",
-        "hooks.cmd: no-such-page is not in any folder of PATH",
+        "1:16: mail.server: no such file: /nonexistent/sendmail",
+        "2:26: hooks.cmd: no such file: /nonexistent/page",
+        "2:65: hooks.cmd: no-such-page is not in any folder of PATH",
     ] {
-        assert!(said.err.contains(&format!("warning: taskmaster.yaml: {warning}")), "{said:?}");
+        assert!(said.err.contains(&format!("warning: taskmaster.yaml:{warning}")), "{said:?}");
     }
     let server = "'smtp://me@h?password=in-clear', password_file: /nonexistent/pw";
     configure_more(&bench, &mail(server), "a: {cmd: sleep 1}");
