@@ -6,8 +6,8 @@ use super::launch::Names;
 use super::read::Reader;
 use super::tree::Node;
 use super::values::{self, boolean, shown};
-use super::{Capture, Output, Program};
-use std::path::PathBuf;
+use super::{Capture, Log, LogTarget, Output, Program};
+use std::path::{Path, PathBuf};
 
 impl<'s> Reader<'s> {
     /// Reads `stdout` or `stderr` where it is a map.
@@ -33,6 +33,13 @@ impl<'s> Reader<'s> {
         Some(capture)
     }
 
+    /// The daemon rotates its own log, which nothing else may.
+    pub(super) fn keep_from_log(&mut self, log: &Log) {
+        if let LogTarget::File(path) = &log.target {
+            self.rotated.insert(plain(path), "the daemon's own log".to_owned());
+        }
+    }
+
     /// Reports a file that two processes, or two streams of one, would rotate.
     pub(super) fn check_rotated(&mut self, program: &Program, fields: &Fields<'s>) {
         let streams = [("stdout", &program.launch.stdout), ("stderr", &program.launch.stderr)];
@@ -42,9 +49,7 @@ impl<'s> Reader<'s> {
             };
             for index in 0..program.numprocs {
                 let name = program.process_name(index);
-                // `./x` is `x`.
-                let path = PathBuf::from(capture.file.expand(index, &name));
-                let path = path.components().collect::<PathBuf>().to_string_lossy().into_owned();
+                let path = plain(Path::new(&capture.file.expand(index, &name)));
                 let first = self.rotated.insert(path.clone(), format!("{name}'s {stream}"));
                 if let Some(first) = first {
                     let why = format!(
@@ -58,4 +63,9 @@ impl<'s> Reader<'s> {
             }
         }
     }
+}
+
+/// `./x` is `x`.
+fn plain(path: &Path) -> String {
+    path.components().collect::<PathBuf>().to_string_lossy().into_owned()
 }

@@ -1,6 +1,6 @@
 //! Maps: merge keys written out, each key once, and only keys that mean something.
 
-use super::keys::Key;
+use super::keys::{Key, PROGRAM_KEYS, SUPERVISOR_KEYS};
 use super::near::nearest;
 use super::report::Report;
 use super::tree::{Node, Value};
@@ -25,7 +25,12 @@ pub(super) fn known<'t>(map: &'t Node, keys: &[Key], report: &mut Report) -> Fie
     collect(map, report, |written, node, report| {
         let key = keys.iter().find(|key| key.name == written || key.alias == Some(written));
         if key.is_none() {
-            report.error(node, unknown(written, keys));
+            let supervisors = SUPERVISOR_KEYS.iter().filter(|_| keys.len() == PROGRAM_KEYS.len());
+            let message = match supervisors.into_iter().find(|(name, _)| *name == written) {
+                Some((_, instead)) => format!("unknown key; {instead}"),
+                None => unknown(written, keys),
+            };
+            report.error(node, message);
         }
         key.map(|key| key.name)
     })

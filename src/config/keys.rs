@@ -121,3 +121,17 @@ pub const PROGRAM_KEYS: &[Key] = &[
     key("critical"),
     key("mail"),
 ];
+
+/// Supervisor's keys of a program that have no counterpart of one value here, and the way out.
+pub const SUPERVISOR_KEYS: &[(&str, &str)] = &[
+    ("redirect_stderr", "write `stderr: stdout`"),
+    ("stdout_logfile_maxbytes", "write `stdout: {file: PATH, max_bytes: 50MB}`"),
+    ("stdout_logfile_backups", "write `stdout: {file: PATH, keep: 10}`"),
+    ("stderr_logfile_maxbytes", "write `stderr: {file: PATH, max_bytes: 50MB}`"),
+    ("stderr_logfile_backups", "write `stderr: {file: PATH, keep: 10}`"),
+    ("killasgroup", "leave it out: SIGKILL always goes to the whole group"),
+    ("priority", "say with `depends_on` what comes first"),
+    ("process_name", "leave it out: processes are called as web, or web:0, web:1"),
+    ("numprocs_start", "leave it out: `${index}` counts from 0"),
+    ("events", "`mail` and `hooks` tell of events, and so does the command events"),
+];

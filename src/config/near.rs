@@ -3,23 +3,26 @@
 /// The candidate nearest to a word that is none of them, if one is near enough to ask
 /// "did you mean it?".
 ///
-/// Near is a third of the word's letters, at least one, mistyped, missing, added or
-/// swapped, in any case; or else a candidate that a word of three letters begins.
+/// Near is a third of the longer one's letters, at least one, mistyped, missing, added or
+/// swapped, in any case; or else a candidate that a word of three letters begins or one of
+/// four ends, or that itself, with four letters, begins or ends the word.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.chars().take(LONGEST + 1).flat_map(char::to_lowercase).collect();
     if word.is_empty() || word.len() > LONGEST {
         return None;
     }
-    let allowed = (word.len() / 3).max(1);
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {
         let letters: Vec<char> = candidate.chars().flat_map(char::to_lowercase).collect();
-        let begins = word.len() >= 3 && letters.starts_with(&word);
+        let allowed = (word.len().max(letters.len()) / 3).max(1);
+        let within = (word.len() >= 3 && letters.starts_with(&word))
+            || (word.len() >= 4 && letters.ends_with(&word))
+            || (letters.len() >= 4 && (word.starts_with(&letters) || word.ends_with(&letters)));
         let misses = (letters.len().abs_diff(word.len()) <= allowed)
             .then(|| distance(&word, &letters))
             .filter(|misses| *misses <= allowed && *misses < word.len());
-        // Beginnings rank behind misses, the shortest first.
-        let rank = misses.or_else(|| begins.then(|| allowed + letters.len()));
+        // Parts rank behind misses, the shortest candidate first.
+        let rank = misses.or_else(|| within.then(|| LONGEST + letters.len()));
         if let Some(rank) = rank
             && best.is_none_or(|(least, _)| rank < least)
         {
@@ -74,6 +77,9 @@ mod tests {
             ("cmdd", "cmd"),
             ("usre", "user"),
             ("num", "numprocs"),
+            ("procs", "numprocs"),
+            ("userid", "user"),
+            ("to_stdout", "stdout"),
         ] {
             assert_eq!(nearest(word, KEYS), Some(meant), "{word}");
         }

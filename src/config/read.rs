@@ -154,6 +154,7 @@ impl<'s> Reader<'s> {
         let main = sections.first().cloned().unwrap_or_default();
         let daemon_fields = self.section(&main, "daemon", DAEMON_KEYS);
         let daemon = self.daemon(&daemon_fields);
+        self.keep_from_log(&daemon.log);
         let defaults = self.section(&main, "defaults", PROGRAM_KEYS);
         let outer = Outer::new(self, &daemon, &daemon_fields, defaults);
         let env = self.env_layer(&outer.daemon_env, "", &[]);

@@ -303,6 +303,21 @@ fn no_two_processes_rotate_one_file() {
         assert!(refused(keys).contains("/srv/x.log is rotated for p"), "{keys}");
     }
     program("numprocs: 2, stdout: {file: 'x${index}.log'}, stderr: stdout");
+    let text = "daemon: {log: {file: x.log}}\nprograms: {p: {cmd: x, stdout: {file: x.log}}}";
+    assert!(problems(text).concat().contains("x.log is rotated for the daemon's own log already"));
+}
+
+#[test]
+fn supervisors_keys_without_a_counterpart_name_the_way_out() {
+    for (keys, why) in [
+        ("redirect_stderr: true", "redirect_stderr: unknown key; write `stderr: stdout`"),
+        ("killasgroup: true", "killasgroup: unknown key; leave it out: SIGKILL always goes"),
+        ("stdout_logfile_maxbytes: 1MB", "write `stdout: {file: PATH, max_bytes: 50MB}`"),
+        ("workdir: /x", "workdir: unknown key; did you mean `workingdir`?"),
+        ("healthcheck: x", "healthcheck: unknown key; did you mean `health`?"),
+    ] {
+        assert!(refused(keys).contains(why), "{keys}: {}", refused(keys));
+    }
 }
 
 #[test]
