@@ -55,6 +55,16 @@ fn where_nobody_listens_it_says_how_to_start_one() {
 }
 
 #[test]
+fn up_advises_nothing_that_it_does_not_take() {
+    let bench = Bench::new(PROGRAMS);
+    let (address, heard) = somebody("SSH-2.0-OpenSSH_9.2\r\n");
+    bench.write("taskmaster.yaml", &format!("daemon: {{listen: '{address}', state_dir: state}}\n"));
+    let said = run(&bench, &["up", "-c", "taskmaster.yaml"]);
+    says(&said, 7, &["in daemon.listen, or with taskmaster shell -s HOST:PORT"]);
+    heard.join().unwrap();
+}
+
+#[test]
 fn who_is_no_taskmaster_is_told_from_one() {
     let bench = Bench::up(PROGRAMS);
     for (greeting, status, words) in [
