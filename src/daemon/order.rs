@@ -31,6 +31,7 @@ fn one(unmet: &Unmet<'_>) -> String {
         State::Exited { .. } | State::Fatal { .. } => {
             format!("for {name}, which is {state}: {}", words::reason(process))
         }
+        State::Stopped if process.is_disabled() => format!("for {name}, which is disabled"),
         State::Stopped => format!("for {name}, which is {state}"),
         State::Waiting { .. }
         | State::Spawning { .. }

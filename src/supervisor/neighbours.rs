@@ -140,11 +140,11 @@ impl Supervisor {
     }
 
     /// What has to be started for this start or restart, in that order: all that it waits for and
-    /// that does not come by itself.
+    /// that does not come by itself. Nothing of it is disabled, nor is there any for one that is.
     pub fn starts_with(&self, id: Id, event: Event) -> Vec<Id> {
         let Some(process) = self.get(id) else { return Vec::new() };
         let is_up = matches!(process.state, State::Starting { .. } | State::Running { .. });
-        if is_up && event == Event::Start {
+        if process.is_disabled() || is_up && event == Event::Start {
             return Vec::new();
         }
         let root = &process.program.name;
@@ -160,7 +160,7 @@ impl Supervisor {
         let lacks = |process: &Process| {
             let asked = wanted.get(&process.program.name);
             let lacks = asked.is_some_and(|on| on.iter().any(|on| !fulfils(process, *on)));
-            lacks && is_at_rest(process) && !process.is_leaving()
+            lacks && is_at_rest(process) && !process.is_leaving() && !process.is_disabled()
         };
         let rest = |name: &&Rc<str>| *name != root && self.order.resting(name) > 0;
         let all = programs.iter().filter(rest).flat_map(|name| self.ids_of(name));

@@ -174,6 +174,25 @@ fn a_reload_lets_go_what_waits_for_nothing_any_more() {
 }
 
 #[test]
+fn what_is_disabled_is_neither_started_with_another_nor_starts_one() {
+    let bench = Bench::up(
+        "db: {cmd: sleep 1000, starttime: 0, autostart: no}\n\
+         web: {cmd: sleep 1000, starttime: 0, autostart: no, depends_on: db}",
+    );
+    assert_eq!(bench.ctl("disable web").status, 0);
+    let said = bench.ctl("start web");
+    assert_eq!((said.status, said.out.as_str()), (1, "web: disabled; enable starts it\n"));
+    assert_eq!(bench.state("db"), "STOPPED");
+    assert_eq!(bench.ctl("disable db").status, 0);
+    let said = bench.ctl("enable web");
+    let waits = "web: WAITING for db, which is disabled; it goes on waiting\n";
+    assert_eq!((said.status, said.out.as_str()), (1, waits));
+    // What lets it start again starts it, and with it who waits.
+    assert_eq!(bench.ctl("enable db").status, 0);
+    bench.until_state("web", "RUNNING");
+}
+
+#[test]
 fn a_circle_is_a_problem_of_the_file() {
     let bench = Bench::new(
         "a: {cmd: sleep 1, depends_on: b}\n\
