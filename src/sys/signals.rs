@@ -101,6 +101,7 @@ impl Signals {
             };
             set(signal, handler);
         }
+        set_threads();
         set_mask(&empty());
         Ok(Self { read, _write: write })
     }
@@ -131,7 +132,7 @@ impl AsFd for Signals {
     }
 }
 
-/// Every signal there is, but KILL and STOP and those that the C library keeps for itself.
+/// Every signal there is, but KILL and STOP and those of [`set_threads`].
 fn all() -> impl Iterator<Item = i32> {
     (1..32).filter(|s| ![libc::SIGKILL, libc::SIGSTOP].contains(s)).chain(real_time())
 }
@@ -150,6 +151,7 @@ pub fn ignore() {
     for signal in all().filter(|signal| is_handled(*signal)) {
         set(signal, libc::SIG_IGN);
     }
+    set_threads();
     set_mask(&empty());
 }
 
@@ -165,6 +167,26 @@ fn set(signal: i32, handler: libc::sighandler_t) {
     }
 }
 
+/// Has the real-time signals that the C library keeps for its threads, below its SIGRTMIN, do what
+/// that one does. Here are no threads, and any of these would end the process; but sigaction(3)
+/// refuses them.
+fn set_threads() {
+    // The kernel's struct is not the library's and differs between machines, by what a handler
+    // returns to: it is copied whole. Mostly it has four words.
+    let mut action = [0_usize; 16];
+    let none = std::ptr::null_mut::<usize>();
+    let mask_bytes = 8_usize;
+    // SAFETY: the kernel reads and writes no more than its struct, which is smaller than `action`.
+    unsafe {
+        let (call, place) = (libc::SYS_rt_sigaction, action.as_mut_ptr());
+        if libc::syscall(call, libc::SIGRTMIN(), none, place, mask_bytes) == 0 {
+            for signal in 32..libc::SIGRTMIN() {
+                libc::syscall(call, signal, place, none, mask_bytes);
+            }
+        }
+    }
+}
+
 /// Has the ends of children waited for, whatever was inherited.
 pub fn default_child() {
     set(libc::SIGCHLD, libc::SIG_DFL);
@@ -176,6 +198,7 @@ pub(super) fn reset() {
     for signal in HANDLED.into_iter().chain(real_time()) {
         set(signal, libc::SIG_DFL);
     }
+    set_threads();
 }
 
 /// A set without any signal.

@@ -128,6 +128,9 @@ fn signals_that_mean_nothing_are_logged_and_survived() {
         (libc::SIGXFSZ, "XFSZ"),
         (libc::SIGVTALRM, "VTALRM"),
         (libc::SIGPROF, "PROF"),
+        // The C library keeps these two for itself, but kill(1) sends them as well.
+        (32, "32"),
+        (33, "33"),
         (libc::SIGRTMIN(), "RTMIN"),
         (libc::SIGRTMIN() + 1, "RTMIN+1"),
         (libc::SIGRTMAX(), "RTMIN+30"),
