@@ -27,7 +27,8 @@ use crate::sys::splice::{self, Peek};
 /// One stream gets so much of a turn, in bytes: a flood does not hold up the others.
 const TURN: u64 = 1024 * 1024;
 
-/// What a step counts at least, in bytes, so that one does not take a turn's time with little ones.
+/// What a step counts at least, in bytes, so that one does not take a turn's time with little ones;
+/// and each file that a rotation renames, of which there may be a thousand.
 const STEP: u64 = 4096;
 
 /// Time between two tries of a file that could not be written to.
@@ -65,6 +66,15 @@ impl Feed {
             trouble.retry_at = now;
         }
     }
+}
+
+/// What came of a step.
+#[derive(Debug)]
+struct Moved {
+    /// So many bytes have left the pipe.
+    gone: u64,
+    /// So many files were renamed for it.
+    renamed: u32,
 }
 
 /// What all streams share.
@@ -108,8 +118,8 @@ impl Mover {
                 break;
             }
             let step = self.try_step(feed, pending, now, reports)?;
-            gone += step;
-            left = left.saturating_sub(step.max(STEP));
+            gone += step.gone;
+            left = left.saturating_sub(step.gone.max(STEP) + STEP * u64::from(step.renamed));
         }
         Ok(gone)
     }
@@ -141,11 +151,11 @@ impl Mover {
         pending: u64,
         now: Instant,
         reports: &mut Reports,
-    ) -> io::Result<u64> {
+    ) -> io::Result<Moved> {
         if feed.trouble.as_ref().is_none_or(|trouble| trouble.retry_at <= now) {
             match self.step(feed, pending, now) {
                 Ok(moved) => {
-                    if moved > 0 && feed.trouble.take().is_some() {
+                    if moved.gone > 0 && feed.trouble.take().is_some() {
                         reports.recovered(feed.stream.id);
                     }
                     return Ok(moved);
@@ -160,17 +170,36 @@ impl Mover {
         let lost = splice::discard(feed.pipe(), self.null.as_fd(), pending)?;
         let cause = feed.trouble.as_ref().map_or("", |trouble| trouble.cause.as_str());
         reports.lost(feed.stream.id, lost, cause, now);
-        Ok(lost)
+        Ok(Moved { gone: lost, renamed: 0 })
     }
 
-    /// Moves some of what waits, or rotates. Says how many bytes have left the pipe; on an error,
-    /// the act, the object and the cause.
-    fn step(&mut self, feed: &Feed, pending: u64, now: Instant) -> Result<u64, String> {
+    /// Moves some of what waits, where the file is full after a rotation. On an error, the act,
+    /// the object and the cause.
+    fn step(&mut self, feed: &Feed, pending: u64, now: Instant) -> Result<Moved, String> {
         let stream = &feed.stream;
-        let failed = |act: &'static str| {
-            move |error| format!("{act} {}: {}", stream.path.display(), cause(&error))
-        };
-        let (log, size) = self.logs.of(stream, now).map_err(failed("opening"))?;
+        if let Some(gone) = self.move_some(feed, pending, now)? {
+            return Ok(Moved { gone, renamed: 0 });
+        }
+        // Even where it fails halfway: by then the name may be another file's.
+        self.logs.close_path(&stream.path);
+        let rotated = rotate::rotate(&stream.path, stream.keep);
+        let renamed = rotated.map_err(|error| failed("rotating", stream, &error))?;
+        match self.move_some(feed, pending, now)? {
+            Some(gone) => Ok(Moved { gone, renamed }),
+            None => Err(format!("rotating {}: it was filled again", stream.path.display())),
+        }
+    }
+
+    /// Says how many bytes have left the pipe; none if the file is full.
+    fn move_some(
+        &mut self,
+        feed: &Feed,
+        pending: u64,
+        now: Instant,
+    ) -> Result<Option<u64>, String> {
+        let stream = &feed.stream;
+        let (log, size) =
+            self.logs.of(stream, now).map_err(|error| failed("opening", stream, &error))?;
         let source = Source { pipe: feed.pipe(), pending, peek: &mut self.peek };
         let place = Place { log, size, max: stream.max_bytes };
         let done = if stream.timestamps {
@@ -178,17 +207,48 @@ impl Mover {
         } else {
             step::plain(source, &place)
         };
-        match done.map_err(failed("writing"))? {
-            Done::Moved(len) => Ok(len),
-            Done::Copied(len) => {
-                splice::discard(feed.pipe(), self.null.as_fd(), len).map_err(failed("writing"))
-            }
-            Done::Full => {
-                // Even where it fails halfway: by then the name may be another file's.
-                self.logs.close_path(&stream.path);
-                rotate::rotate(&stream.path, stream.keep).map_err(failed("rotating"))?;
-                Ok(0)
-            }
+        let gone = match done {
+            Ok(Done::Full) => return Ok(None),
+            Ok(Done::Moved(len)) => Ok(len),
+            Ok(Done::Copied(len)) => splice::discard(feed.pipe(), self.null.as_fd(), len),
+            Err(error) => Err(error),
+        };
+        gone.map(Some).map_err(|error| failed("writing", stream, &error))
+    }
+}
+
+fn failed(act: &str, stream: &Stream, error: &io::Error) -> String {
+    format!("{act} {}: {}", stream.path.display(), cause(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::clock;
+    use crate::sys::pipe::Pipe;
+    use std::io::Write;
+
+    #[test]
+    fn files_that_are_renamed_count_in_a_turn() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        for number in 1..=300 {
+            std::fs::write(rotate::numbered(&path, number), "").unwrap();
         }
+        let pipe = Pipe::new().unwrap();
+        pipe.writer().unwrap().write_all(b"one\ntwo\nsix\n").unwrap();
+        let stream = Stream {
+            id: 1,
+            name: String::new(),
+            path,
+            max_bytes: 4,
+            keep: 1000,
+            timestamps: false,
+            owner: None,
+        };
+        let mut feed = Feed::new(stream, pipe.reader().unwrap());
+        let (mut mover, mut reports) = (Mover::new().unwrap(), Reports::default());
+        let mut turn = || mover.turn(&mut feed, clock::now(), &mut reports).unwrap();
+        assert_eq!([turn(), turn(), turn()], [8, 4, 0]);
     }
 }

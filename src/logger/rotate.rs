@@ -11,14 +11,14 @@ use crate::sys::place::{Place, own_links};
 /// Makes PATH the newest old file, of which at most `keep` stay; with none, removes it.
 ///
 /// Renames from the lowest number that is free down: one that is cut short leaves a gap, which the
-/// next one fills, and drops nothing.
+/// next one fills, and drops nothing. Says how many files it went by.
 ///
 /// # Errors
 /// Those of rename(2) and unlink(2); a folder that is reached by a link of somebody else's. That
 /// PATH has gone is none.
-pub fn rotate(path: &Path, keep: u32) -> io::Result<()> {
+pub fn rotate(path: &Path, keep: u32) -> io::Result<u32> {
     let log = match Place::of(path, &mut own_links) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
         log => log?,
     };
     let is_free = |number: &u32| old(&log, *number).and_then(|old| old.about()).is_err();
@@ -26,10 +26,22 @@ pub fn rotate(path: &Path, keep: u32) -> io::Result<()> {
     for number in (1..free).rev() {
         old(&log, number)?.rename(&old(&log, number + 1)?)?;
     }
-    unless_gone(match keep {
-        0 => log.remove(),
-        _ => log.rename(&old(&log, 1)?),
-    })
+    if keep == 0 {
+        unless_gone(log.remove())?;
+        return Ok(free);
+    }
+    let newest = old(&log, 1)?;
+    unless_gone(log.rename(&newest))?;
+    // Of two names of one file rename(2) leaves both, and says that it is done.
+    if is_same(&log, &newest) {
+        unless_gone(log.remove())?;
+    }
+    Ok(free)
+}
+
+fn is_same(one: &Place, other: &Place) -> bool {
+    let identity = |place: &Place| place.about().map(|about| (about.st_dev, about.st_ino));
+    matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// Empties the file and removes the old ones. It need not be there.
@@ -128,6 +140,16 @@ mod tests {
         rotate(&path, 0).unwrap();
         assert!(files(folder.path()).is_empty());
         rotate(&path, 0).unwrap();
+    }
+
+    #[test]
+    fn a_second_name_of_the_file_among_the_old_ones_does_not_keep_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, "x").unwrap();
+        fs::hard_link(&path, folder.path().join("a.1")).unwrap();
+        rotate(&path, 1).unwrap();
+        assert_eq!(files(folder.path()), ["a.1=x"]);
     }
 
     #[test]
