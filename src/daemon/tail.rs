@@ -17,7 +17,10 @@ use crate::protocol::{OutputRow, Reply};
 use crate::sys::files;
 
 /// How often somebody who follows is served.
-pub(super) const BEAT: Duration = Duration::from_millis(100);
+const BEAT: Duration = Duration::from_millis(100);
+
+/// The same where more is there already: a log that grows fast is not to be gone before it is read.
+const SHORT_BEAT: Duration = Duration::from_millis(10);
 
 /// The most that is read back for the last lines of all logs, in bytes.
 const FAR_ENOUGH: u64 = 1 << 20;
@@ -25,9 +28,12 @@ const FAR_ENOUGH: u64 = 1 << 20;
 /// The most logs at once: each takes a descriptor.
 const MOST_LOGS: usize = 200;
 
-/// The most that is read of a file on one beat, in bytes. Less than what a line of a reply may be,
-/// even if all of it is in hexadecimal.
+/// The most that is read of a file at once, in bytes. Less than what a line of a reply may be, even
+/// if all of it is in hexadecimal. A beat reads less than twice that of a log.
 const AT_ONCE: usize = 64 * 1024;
+
+/// The most looks at one log on a beat: a file that is at its end, and its successor, take two.
+const MOST_LOOKS: u32 = 32;
 
 /// Renamed files that are looked through for the one that was being read.
 const MOST_KEPT: u32 = 1000;
@@ -77,9 +83,11 @@ impl Tail {
         self.due = now + BEAT;
         let mut replies = Vec::new();
         for log in &mut self.logs {
-            // A file that cannot be read now may be read on the next beat.
-            let bytes = log.more().unwrap_or_default();
+            let (bytes, is_all) = log.on_a_beat();
             replies.extend(pieces(log.name.as_ref(), bytes));
+            if !is_all {
+                self.due = now + SHORT_BEAT;
+            }
         }
         replies
     }
@@ -146,11 +154,29 @@ impl Tailed {
         Ok((log, bytes))
     }
 
-    fn more(&mut self) -> io::Result<Vec<u8>> {
+    /// What has been added, through as many files as it takes; and whether that is all.
+    fn on_a_beat(&mut self) -> (Vec<u8>, bool) {
+        let mut bytes = Vec::new();
+        for _ in 0..MOST_LOOKS {
+            // A file that cannot be read now may be read on the next beat.
+            let Ok((more, goes_on)) = self.more() else { return (bytes, true) };
+            bytes.extend(more);
+            if !goes_on {
+                return (bytes, true);
+            }
+            if bytes.len() >= AT_ONCE {
+                break;
+            }
+        }
+        (bytes, false)
+    }
+
+    /// Some of what has been added, and whether there may be more.
+    fn more(&mut self) -> io::Result<(Vec<u8>, bool)> {
         let mut bytes = Vec::new();
         let Some(file) = &mut self.file else {
             self.file = files::read_log(&self.path).ok();
-            return Ok(bytes);
+            return Ok((bytes, self.file.is_some()));
         };
         let about = file.metadata()?;
         if about.len() < self.at {
@@ -168,22 +194,21 @@ impl Tailed {
             bytes.truncate(whole);
         }
         self.at += u64::try_from(bytes.len()).unwrap_or(0);
-        if bytes.is_empty() {
-            self.go_on_after(about.ino())?;
-        }
-        Ok(bytes)
+        let goes_on = !bytes.is_empty() || self.go_on_after(about.ino())?;
+        Ok((bytes, goes_on))
     }
 
-    /// All of the file with this inode has been read: if it is this log's no more, takes up the next.
-    fn go_on_after(&mut self, inode: u64) -> io::Result<()> {
+    /// All of the file with this inode has been read: if it is this log's no more, takes up the
+    /// next. Whether there is more to read.
+    fn go_on_after(&mut self, inode: u64) -> io::Result<bool> {
         let has_inode = |path: &Path| is_at(path, inode);
         if has_inode(&self.path) || !self.path.exists() {
-            return Ok(());
+            return Ok(false);
         }
         // What may have been added between the last read and the renaming comes first.
         let length = self.file.as_ref().map_or(Ok(0), |file| file.metadata().map(|m| m.len()))?;
         if self.name.is_none() && length > self.at {
-            return Ok(());
+            return Ok(true);
         }
         let kept = |number: u32| numbered(&self.path, number);
         let place = (1..MOST_KEPT).take_while(|n| kept(*n).exists()).find(|n| has_inode(&kept(*n)));
@@ -193,7 +218,7 @@ impl Tailed {
         };
         self.file = files::read_log(&next).ok();
         self.at = 0;
-        Ok(())
+        Ok(self.file.is_some())
     }
 }
 
@@ -322,5 +347,35 @@ mod tests {
         assert_eq!(all(&log), "");
         log.add("six\n");
         assert_eq!(all(&log), "six\n");
+    }
+
+    #[test]
+    fn one_beat_reads_through_files_that_are_rotated_faster_than_it_comes() {
+        let log = Log::new("one\n");
+        let (mut tail, _) = log.tail(None, 0);
+        for text in ["two\n", "three\n"] {
+            log.add(text);
+            let _ = fs::rename(numbered(&log.path(), 1), numbered(&log.path(), 2));
+            fs::rename(log.path(), numbered(&log.path(), 1)).unwrap();
+        }
+        log.add("four\n");
+        assert_eq!(text(&tail.more(log.now)), "two\nthree\nfour\n");
+        assert_eq!(tail.due, log.now + BEAT);
+    }
+
+    #[test]
+    fn a_log_that_grows_fast_is_read_on_short_beats_until_its_end() {
+        let log = Log::new("");
+        let (mut tail, _) = log.tail(None, 0);
+        let line = format!("{}\n", "x".repeat(99));
+        log.add(&line.repeat(2000));
+        let mut seen = 0;
+        while seen < 200_000 {
+            let more = text(&tail.more(log.now)).len();
+            assert!((1..2 * AT_ONCE).contains(&more), "{more}");
+            seen += more;
+        }
+        assert_eq!(text(&tail.more(log.now)), "");
+        assert_eq!(tail.due, log.now + BEAT);
     }
 }
