@@ -193,17 +193,23 @@ impl Daemon {
         if starting.is_some() {
             self.let_go_of_stdio();
         }
-        while self.supervisor.has_effects() {
+        loop {
             self.read_clock();
             self.write_journal();
             self.perform();
             self.tend_logger();
             self.log.flush();
+            if !self.supervisor.has_effects() {
+                break;
+            }
         }
         memory::give_back();
         if let Some(starting) = starting {
             starting.done();
         }
+        // Where nothing was launched, nothing may wake it for days.
+        self.tend_reports();
+        self.flush();
         while !self.turn() {}
         let status = self.status;
         self.end();

@@ -277,7 +277,7 @@ impl Daemon {
     }
 
     /// Sends what there is to send, and lets go of those who are gone.
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         // First the log: who is answered may look into it.
         self.log.flush();
         self.clients.iter_mut().for_each(Client::flush);
@@ -291,6 +291,8 @@ impl Daemon {
         for peer in over {
             self.log(Level::Info, "client left", &[("peer", &peer)]);
         }
+        // There may be no other turn for days.
+        self.log.flush();
     }
 
     fn is_finished(&mut self) -> bool {

@@ -139,7 +139,7 @@ impl Bench {
         self.until("the daemon answers", |bench| bench.ctl("version").status == 0);
     }
 
-    /// Starts this daemon, and does not wait.
+    /// Starts this daemon, and leaves it alone: no client wakes it.
     pub fn launch(&mut self, mut command: Command) {
         assert!(self.daemon.is_none(), "there is one already");
         self.daemon = Some(command.spawn().unwrap());

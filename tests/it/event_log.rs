@@ -26,6 +26,20 @@ fn it_names_the_file_it_runs_on_first() {
 }
 
 #[test]
+fn a_start_that_launches_nothing_is_logged_before_anybody_wakes_the_daemon() {
+    let mut bench = Bench::new("a: {cmd: sleep 1000, autostart: no}");
+    bench.launch(bench.daemon_command());
+    bench.until("it says so", |bench| bench.log().contains("daemon started"));
+}
+
+#[test]
+fn the_last_client_that_leaves_is_logged_before_anything_else_happens() {
+    let bench = Bench::up("a: {cmd: sleep 1000, autostart: no}");
+    drop(bench.client());
+    bench.until("both have left", |bench| bench.log().matches("client left").count() >= 2);
+}
+
+#[test]
 fn a_line_has_a_time_a_level_and_the_facts() {
     let bench = Bench::up(SLEEPER);
     bench.ctl("stop a");

@@ -27,6 +27,15 @@ fn a_hook_reads_the_event_and_its_status_is_logged() {
 }
 
 #[test]
+fn one_for_the_start_runs_before_anybody_wakes_the_daemon() {
+    let mut bench = Bench::new("");
+    let hook = "hooks: [{on: [daemon_started], cmd: \"sh -c 'cat >event'\"}]";
+    configure_more(&bench, hook, "a: {cmd: sleep 1000, autostart: no}");
+    bench.launch(bench.daemon_command());
+    bench.until("it has run", |bench| bench.path("event").exists());
+}
+
+#[test]
 fn it_has_nothing_of_the_daemons_but_its_environment() {
     let hook = "ls /proc/self/fd >fds; grep -E 'Sig(Blk|Ign)' /proc/self/status >signals; \
                 echo $HELLO >hello; ps -o pid=,sid= -p $$ >session; mv session done";
