@@ -10,7 +10,7 @@ use super::Daemon;
 use crate::config::Level;
 use crate::sys::{children, signals};
 
-/// How soon after a death they are looked for: what was killed with its group is gone by then.
+/// How soon after a death they are looked for.
 const SOON: Duration = Duration::from_millis(100);
 
 /// How often at most.
@@ -26,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct Strays {
     known: BTreeSet<i32>,
+    /// Seen by the last look for the first time. Those that were killed with their group, and have
+    /// not ended yet, are gone by the next.
+    doubtful: BTreeSet<i32>,
     due: Option<Instant>,
     /// Not before that.
     earliest: Option<Instant>,
@@ -65,6 +68,7 @@ impl Daemon {
     /// Looks for children that are no program's, and logs the new ones.
     pub(super) fn look_for_strays(&mut self) {
         self.strays.due = None;
+        let doubtful = std::mem::take(&mut self.strays.doubtful);
         let children = children::list();
         let count = u32::try_from(children.len()).unwrap_or(u32::MAX);
         self.strays.earliest = Some(self.now.at + SELDOM + FOR_EACH.saturating_mul(count));
@@ -73,6 +77,7 @@ impl Daemon {
                 || self.captures.is_logger(pid)
                 || self.probes.is_command(pid)
                 || self.reporting.helpers.has(pid)
+                || self.is_upgrade_check(pid)
                 || self.strays.known.contains(&pid)
             {
                 continue;
@@ -88,10 +93,17 @@ impl Daemon {
             if command.is_empty() || children::is_zombie(pid) {
                 continue;
             }
+            if !doubtful.contains(&pid) {
+                self.strays.doubtful.insert(pid);
+                continue;
+            }
             self.strays.known.insert(pid);
             let pid = pid.to_string();
             let facts = [("pid", pid.as_str()), ("command", command.as_str())];
             self.log(Level::Warning, "left its program, now a child of the daemon", &facts);
+        }
+        if !self.strays.doubtful.is_empty() {
+            self.strays.look_soon(self.now.at);
         }
     }
 

@@ -167,6 +167,26 @@ fn a_file_that_cannot_go_on_is_refused_and_nothing_is_given_up() {
 }
 
 #[test]
+fn the_new_file_is_no_descendant_that_left_its_program() {
+    let leaver =
+        "setsid sh -c 'echo $$ >left; exec sleep 1000' & until test -s left; do :; done; exit 3";
+    let bench = replaceable("a: {cmd: sh leaver, starttime: 0, autostart: no, autorestart: no}");
+    bench.write("leaver", leaver);
+    replace(&bench, b"#!/bin/sh\ntouch asked\nuntil test -e go; do sleep 0.05; done\n");
+    let mut client = bench.client();
+    client.send("upgrade");
+    bench.until("it looks at the state", |bench| bench.path("asked").exists());
+    bench.ctl("start a");
+    bench.until("another has left", |bench| bench.log().contains("left its program"));
+    bench.write("go", "");
+    assert_eq!(client.answer().last().unwrap()["end"]["exit"], 1);
+    let log = bench.log();
+    let left: Vec<&str> = log.lines().filter(|line| line.contains("left its program")).collect();
+    let pid = format!("pid={} ", bench.read("left").trim());
+    assert!(left.len() == 1 && left[0].contains(&pid), "{left:?}");
+}
+
+#[test]
 fn a_state_that_is_damaged_is_refused_by_the_check() {
     let check = |state: &[u8]| {
         let mut command = crate::bench::taskmaster();
