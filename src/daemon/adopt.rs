@@ -15,29 +15,30 @@ use std::rc::Rc;
 use super::Daemon;
 use super::journal::{Left, Past, Up, base};
 use crate::config::{self, Config, Level, Program, Signal};
-use crate::protocol::EventName;
+use crate::protocol::{EventName, EventRow};
 use crate::supervisor::{Event, Exit, Id, Process};
 use crate::sys::cause;
 use crate::sys::pidfd::PidFd;
 
 impl Daemon {
-    /// Takes over what an earlier daemon has left, if it did not end in order.
+    /// Takes over what an earlier daemon has left, if it did not end in order. What is to be
+    /// published of it, once the configuration says who hears of that.
     ///
     /// # Errors
     /// That a process cannot be watched: to go on would start a second one.
-    pub(super) fn take_over(&mut self, config: &Config) -> Result<(), String> {
+    pub(super) fn take_over(&mut self, config: &Config) -> Result<Vec<EventRow>, String> {
         if !self.state_dir.is_there() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let past = match self.journal.past() {
-            Ok(None) => return Ok(()),
+            Ok(None) => return Ok(Vec::new()),
             Ok(Some(past)) => past,
             Err(why) => {
                 self.warn(&format!(
                     "{} is not believed: {why}; what an earlier daemon left running is not taken over",
                     self.journal.path().display()
                 ));
-                return Ok(());
+                return Ok(Vec::new());
             }
         };
         if past.damaged > 0 {
@@ -49,16 +50,21 @@ impl Daemon {
             ));
         }
         if past.boot != Some(self.journal.boot()) {
-            return Ok(());
+            return Ok(Vec::new());
         }
         self.log(Level::Warning, "the last daemon did not end in order", &[]);
         let logger = past.logger.filter(|logger| logger.boot == self.journal.boot());
-        self.take_over_processes(past, config)?;
+        let adoptions = self.take_over_processes(past, config)?;
         self.find_captures(logger.map(|logger| (logger.pid, logger.start)));
-        Ok(())
+        Ok(adoptions)
     }
 
-    fn take_over_processes(&mut self, past: Past, config: &Config) -> Result<(), String> {
+    fn take_over_processes(
+        &mut self,
+        past: Past,
+        config: &Config,
+    ) -> Result<Vec<EventRow>, String> {
+        let mut adoptions = Vec::new();
         for ((name, index), left) in past.processes {
             let held = self.hold(&left)?;
             let program = config.programs.get(&name);
@@ -74,7 +80,7 @@ impl Daemon {
             let id = self.supervisor.restore(&program, &left.process, base(), self.now);
             match held {
                 Some(process) => {
-                    self.adopt(id, process, &left)?;
+                    adoptions.extend(self.adopt(id, process, &left)?);
                     if past.was_shutting_down && is_wanted && program.policy.autostart {
                         self.supervisor.event(id, Event::Start, self.now);
                     }
@@ -90,7 +96,7 @@ impl Daemon {
                 self.supervisor.event(id, Event::Relaunch, self.now);
             }
         }
-        Ok(())
+        Ok(adoptions)
     }
 
     /// The process itself, if it is there.
@@ -104,28 +110,28 @@ impl Daemon {
         PidFd::open(up.pid, up.start).map_err(|error| cannot_watch(up, &error))
     }
 
-    fn adopt(&mut self, id: Id, process: PidFd, left: &Left) -> Result<(), String> {
-        let (Some(up), (pid, _)) = (left.up.clone(), process.identity()) else { return Ok(()) };
+    fn adopt(&mut self, id: Id, process: PidFd, left: &Left) -> Result<Option<EventRow>, String> {
+        let (Some(up), (pid, _)) = (left.up.clone(), process.identity()) else { return Ok(None) };
         self.adopted.add(process).map_err(|error| cannot_watch(&up, &error))?;
         self.journal.remember(up);
-        self.tell_of_adoption(id, pid);
+        let event = self.tell_of_adoption(id, pid);
         if left.was_asked {
             self.journal.was_asked(pid);
         } else {
             self.supervisor.ask_again(id);
         }
-        Ok(())
+        Ok(event)
     }
 
-    fn tell_of_adoption(&mut self, id: Id, pid: i32) {
-        let Some(process) = self.supervisor.get(id) else { return };
+    fn tell_of_adoption(&mut self, id: Id, pid: i32) -> Option<EventRow> {
+        let process = self.supervisor.get(id)?;
         let (name, state) = (process.name(), process.state.name());
         let message = format!("taken over from the last daemon, {state}");
         let facts = [("name", name.as_str()), ("pid", &pid.to_string()), ("state", state.as_str())];
         self.log(Level::Info, "adopted", &facts);
         let mut event = self.daemon_event(EventName::Adopted, message);
         (event.name, event.pid, event.to) = (Some(name), Some(pid), Some(state));
-        self.publish(&event);
+        Some(event)
     }
 
     fn died_meanwhile(&mut self, id: Id, left: &Left) {

@@ -120,8 +120,9 @@ impl Daemon {
         }
         daemon.kitchen.look_up(&config);
         daemon.read_disabled();
-        daemon.take_over(&config).map_err(cannot)?;
+        let adoptions = daemon.take_over(&config).map_err(cannot)?;
         daemon.take_up(config);
+        adoptions.iter().for_each(|event| daemon.publish(event));
         daemon.supervisor.look_around(daemon.now);
         daemon.watch_all();
         daemon.rewrite_journal();

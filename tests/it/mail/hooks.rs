@@ -36,6 +36,21 @@ fn one_for_the_start_runs_before_anybody_wakes_the_daemon() {
 }
 
 #[test]
+fn what_is_taken_over_from_a_daemon_that_was_killed_is_told() {
+    let mut bench = Bench::new("");
+    let hook = "hooks: [{on: [adopted], cmd: \"sh -c 'cat >event'\"}]";
+    configure_more(&bench, hook, "a: {cmd: sleep 1000, starttime: 0}");
+    bench.start();
+    let pid = bench.pid_of("a");
+    bench.kill();
+    bench.launch(bench.daemon_command());
+    bench.until("it has run", |bench| bench.log().contains("hook ended"));
+    let event: Value = serde_json::from_str(&bench.read("event")).unwrap();
+    assert_eq!((&event["event"], &event["name"]), (&"adopted".into(), &"a".into()));
+    assert_eq!((event["pid"].as_i64(), &event["to"]), (Some(pid.into()), &"RUNNING".into()));
+}
+
+#[test]
 fn it_has_nothing_of_the_daemons_but_its_environment() {
     let hook = "ls /proc/self/fd >fds; grep -E 'Sig(Blk|Ign)' /proc/self/status >signals; \
                 echo $HELLO >hello; ps -o pid=,sid= -p $$ >session; mv session done";
