@@ -6,7 +6,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::path::Path;
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -52,19 +53,20 @@ impl Pipe {
 
     /// The pipe of this number that a process holds, if it does and may be looked into.
     pub fn of_process(pid: i32, number: u64) -> Option<Self> {
-        let name = format!("pipe:[{number}]");
         let entries = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
         let mut paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-        let held = |path: &std::path::PathBuf| {
-            fs::read_link(path).is_ok_and(|to| to.as_os_str() == &*name)
-        };
-        let path = paths.find(held)?;
+        let path = paths.find(|path| is_pipe(path, number))?;
+        // By now it may be another, of a file system that never answers: so it is held, which
+        // asks nothing of it, and looked at by its name, which the kernel knows by itself.
+        let mut options = OpenOptions::new();
+        let held = options.read(true).custom_flags(OFlag::O_PATH.bits()).open(path).ok()?;
+        let path = format!("/proc/self/fd/{}", held.as_raw_fd());
+        if !is_pipe(path.as_ref(), number) {
+            return None;
+        }
         let mut options = OpenOptions::new();
         options.read(true).write(true).custom_flags(OFlag::O_NONBLOCK.bits());
-        // By now it may be another: what was opened is looked at.
-        let pipe = Self(options.open(path).ok()?);
-        let is_it = pipe.0.metadata().is_ok_and(|about| about.file_type().is_fifo());
-        (is_it && pipe.number() == Some(number)).then_some(pipe)
+        options.open(path).ok().map(Self)
     }
 
     /// Its number, by which others know it.
@@ -114,6 +116,30 @@ pub fn one_way() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((read, write))
 }
 
+/// Whether the link of a descriptor in /proc leads to the pipe of this number. No file is
+/// called so: what has a path begins with a slash.
+fn is_pipe(link: &Path, number: u64) -> bool {
+    fs::read_link(link).is_ok_and(|to| to.as_os_str() == &*format!("pipe:[{number}]"))
+}
+
 fn open(fd: i32, options: &mut OpenOptions) -> io::Result<File> {
     options.open(format!("/proc/self/fd/{fd}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_is_had_from_who_holds_it_by_its_number_alone() {
+        let me = i32::try_from(std::process::id()).unwrap();
+        let pipe = Pipe::new().unwrap();
+        let number = pipe.number().unwrap();
+        let again = Pipe::of_process(me, number).unwrap();
+        assert_eq!(again.number(), Some(number));
+        let folder = tempfile::tempdir().unwrap();
+        let file = File::create(folder.path().join(format!("pipe:[{number}]"))).unwrap();
+        assert!(!is_pipe(format!("/proc/self/fd/{}", file.as_raw_fd()).as_ref(), number));
+        assert!(!is_pipe(format!("/proc/self/fd/{}", pipe.0.as_raw_fd()).as_ref(), number + 1));
+    }
 }
