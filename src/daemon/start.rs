@@ -24,7 +24,7 @@ use crate::supervisor::{Moment, Supervisor};
 use crate::sys::signals::Signals;
 use crate::sys::spawn::Launcher;
 use crate::sys::timer::Timer;
-use crate::sys::{cause, clock, handover, limits, poll, process, random, users};
+use crate::sys::{cause, clock, handover, limits, poll, port, process, random, users};
 
 /// Open files that the daemon cannot do with less of: its own, and those of one client and of one
 /// launch.
@@ -257,11 +257,7 @@ fn empty(config: &Config) -> Config {
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, Refusal> {
-    let listener = TcpListener::bind(address).and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    });
-    listener.map_err(|error| {
+    port::listen(address).map_err(|error| {
         cannot(format!("listening on {address}: {}; see daemon.listen", cause(&error)))
     })
 }

@@ -12,9 +12,14 @@ use super::wire::{Wire, Woken};
 use crate::protocol::hello::Identity;
 use crate::protocol::{LINE_LIMIT, Reply};
 use crate::sys::clock;
+use crate::sys::poll::Poller;
 
-/// How long the other side may take to accept a connection, or a request's bytes.
+/// How long the other side may take to accept a connection, or a request's bytes; and how long one
+/// is called again that hangs up.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How soon a daemon that hung up during the hello is called again.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A daemon that has proved the secret, and to which it has been proved.
 pub(super) struct Connection {
@@ -31,11 +36,26 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects to the first of the addresses that takes it.
+    ///
+    /// A daemon at whose door many crowd hangs up on who has been there for longest, even if that
+    /// is about to prove the secret: it is called again.
     pub(super) fn open(
         name: &str,
         addresses: &[SocketAddr],
         target: &Target,
     ) -> Result<Self, Failure> {
+        let end = clock::now() + PATIENCE;
+        loop {
+            match Self::call(name, addresses, target) {
+                Err(failure) if failure.kind == Kind::HungUp && clock::now() < end => {}
+                called => return called,
+            }
+            // Nothing to wait for but time.
+            let _ = Poller::new().wait(Some(PAUSE));
+        }
+    }
+
+    fn call(name: &str, addresses: &[SocketAddr], target: &Target) -> Result<Self, Failure> {
         let stream = dial(name, addresses, target)?;
         let mut wire = Wire::new(stream).map_err(|cause| lost(name, &cause))?;
         let Peer { version, identity } = greet(&mut wire, name, target)?;

@@ -32,6 +32,8 @@ pub(super) enum Kind {
     Nobody,
     /// Somebody listens there, but is no daemon of ours, or does not answer.
     Stranger,
+    /// A daemon greeted, and hung up before it had answered the hello.
+    HungUp,
     /// The connection broke, or what came over it was not the protocol.
     Lost,
 }
@@ -45,7 +47,7 @@ impl Kind {
             Self::Usage => 2,
             Self::Refused => 5,
             Self::OtherVersion => 6,
-            Self::Nobody | Self::Stranger | Self::Lost => 7,
+            Self::Nobody | Self::Stranger | Self::HungUp | Self::Lost => 7,
         }
     }
 }

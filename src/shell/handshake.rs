@@ -44,15 +44,17 @@ pub(super) fn greet(wire: &mut Wire, name: &str, target: &Target) -> Result<Peer
             format!("cannot get random bytes from the kernel: {}", cause(&error)),
         )
     })?;
-    let lost = |cause: String| {
-        Failure::new(Kind::Lost, format!("the hello with the daemon at {name} broke off: {cause}"))
+    let broken = |kind, cause: String| {
+        Failure::new(kind, format!("the hello with the daemon at {name} broke off: {cause}"))
     };
+    let lost = |cause: String| broken(Kind::Lost, cause);
+    let hung_up = |cause: String| broken(Kind::HungUp, cause);
     let proof = secret.proof(Side::Client, &greeting.nonce, &nonce);
     let hello = ClientHello { protocol: PROTOCOL, nonce: nonce.clone(), proof };
     let mut line = serde_json::to_vec(&hello).map_err(|error| lost(error.to_string()))?;
     line.push(b'\n');
-    wire.send(&line, deadline).map_err(lost)?;
-    let answer = wire.line_by(deadline).map_err(lost)?;
+    wire.send(&line, deadline).map_err(hung_up)?;
+    let answer = wire.line_by(deadline).map_err(hung_up)?;
     let answer = answer.ok_or_else(|| lost("no answer within 10 s".to_owned()))?;
     match serde_json::from_str(&answer) {
         Ok(Welcome::In(identity)) => {

@@ -22,6 +22,7 @@ pub mod pidfd;
 pub mod pipe;
 pub mod place;
 pub mod poll;
+pub mod port;
 mod privileges;
 pub mod process;
 pub mod random;

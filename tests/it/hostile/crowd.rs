@@ -1,7 +1,7 @@
 //! Too many at once: strangers push out the oldest of them, and nobody who proved the secret.
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
@@ -42,6 +42,32 @@ fn five_hundred_strangers_keep_nobody_out() {
     town.goes_on();
     drop(strangers);
     town.is_unharmed();
+}
+
+#[test]
+fn who_is_pushed_out_during_the_hello_calls_again() {
+    let bench = Bench::up("a: {cmd: sleep 1000}");
+    let door = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, daemon) = (door.local_addr().unwrap(), bench.read("state/address"));
+    // Twice it hears the greeting and no more; then it gets through.
+    let crowd = std::thread::spawn(move || {
+        for call in 0..3 {
+            let (caller, _) = door.accept().unwrap();
+            let mut line = String::new();
+            let mut greeted = BufReader::new(TcpStream::connect(daemon.trim()).unwrap());
+            greeted.read_line(&mut line).unwrap();
+            (&caller).write_all(line.as_bytes()).unwrap();
+            if call == 2 {
+                let (mut there, mut back) = (greeted.into_inner(), caller.try_clone().unwrap());
+                let mut here = there.try_clone().unwrap();
+                std::thread::spawn(move || std::io::copy(&mut here, &mut back));
+                std::io::copy(&mut &caller, &mut there).unwrap();
+                there.shutdown(std::net::Shutdown::Both).unwrap();
+            }
+        }
+    });
+    assert_eq!(bench.ctl(&format!("-s {address} version")).status, 0);
+    crowd.join().unwrap();
 }
 
 /// A daemon that may have only so many descriptors open.
