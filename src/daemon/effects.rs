@@ -49,6 +49,7 @@ impl Daemon {
         let prepare = |voice| self.kitchen.prepare(process, &mut self.captures, voice);
         let prepared = voice.and_then(prepare);
         let mut up = self.launch_record(process, retries);
+        up.post = self.probes.post_number(id);
         let launched = prepared.and_then(|mut prepared| {
             prepared.recipe.record = self.journal.record(&up);
             // Where its output goes is told before it can print.

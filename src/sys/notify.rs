@@ -194,10 +194,10 @@ fn attached(header: &libc::msghdr) -> (Option<Sender>, Vec<Passed>) {
     (sender, passed)
 }
 
-/// One that was bound before, in another life of this process.
 impl From<OwnedFd> for Mailbox {
-    fn from(fd: OwnedFd) -> Self {
-        Self(fd)
+    /// One that was bound before, in another life of this process.
+    fn from(socket: OwnedFd) -> Self {
+        Self(socket)
     }
 }
 

@@ -48,6 +48,9 @@ pub(in crate::daemon) struct Up {
     pub(in crate::daemon) stop: (i32, bool, Duration),
     /// The numbers of the pipes that its output goes to, if it is captured.
     pub(in crate::daemon) pipes: (Option<u64>, Option<u64>),
+    /// The number of its notify socket; 0: it has none, or one without.
+    #[serde(default)]
+    pub(in crate::daemon) post: u64,
     pub(in crate::daemon) boot: u64,
     // The child adds these two, which therefore come last.
     pub(in crate::daemon) pid: Pid,
@@ -120,6 +123,7 @@ impl Up {
             at: 0,
             stop: (libc::SIGTERM, false, Duration::from_secs(10)),
             pipes: (None, None),
+            post: 0,
             boot,
             pid,
             start,
@@ -177,6 +181,7 @@ pub(super) mod tests {
             at: 1_000_000_000,
             stop: (15, false, Duration::from_secs(10)),
             pipes: (Some(12), None),
+            post: 13,
             boot: 77,
             pid,
             start: 4711,

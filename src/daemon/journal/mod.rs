@@ -54,6 +54,7 @@ impl Daemon {
             at: base().nanos,
             stop: (policy.stopsignal.number(), policy.stopasgroup, policy.stoptime),
             pipes: self.captures.pipes_of(&program.name, process.index),
+            post: 0,
             boot: self.journal.boot(),
             pid: 0,
             start: 0,

@@ -37,8 +37,8 @@ struct KeptWatch {
     index: u32,
     pid: Pid,
     stage: Stage,
-    /// Its notify socket, and the user whose word counts there.
-    post: Option<(RawFd, u32)>,
+    /// Its notify socket, the number in its name, and the user whose word counts there.
+    post: Option<(RawFd, u64, u32)>,
     line: Option<RawFd>,
     /// How often it has to say that it is alive, and when it last did.
     watchdog: Option<(Duration, u64)>,
@@ -64,7 +64,9 @@ struct KeptCommand {
 
 impl Watch {
     fn keep(&self, process: &Process, base: Base) -> KeptWatch {
-        let post = |post: &Polled<Post>| (post.it.mailbox.as_fd().as_raw_fd(), post.it.user());
+        let post = |Polled { it, .. }: &Polled<Post>| {
+            (it.mailbox.as_fd().as_raw_fd(), it.number, it.user())
+        };
         KeptWatch {
             program: process.program.name.to_string(),
             index: process.index,
@@ -124,7 +126,7 @@ impl HadBack {
         let command = kept.command.as_ref();
         let take = |fd: Option<RawFd>| fd.map(inherited).transpose();
         Ok(Self {
-            post: take(kept.post.map(|(fd, _)| fd))?,
+            post: take(kept.post.map(|(fd, ..)| fd))?,
             line: take(kept.line)?,
             output: take(command.map(|command| command.output))?,
             report: take(command.and_then(|command| command.report))?,
@@ -209,9 +211,9 @@ impl Probes {
     ) -> io::Result<()> {
         let mut watch = Watch::new(kept.pid, process.program.clone());
         watch.stage = kept.stage;
-        if let Some((fd, (_, user))) = had.post.zip(kept.post) {
+        if let Some((fd, (_, number, user))) = had.post.zip(kept.post) {
             let token = self.set.add(fd.as_fd(), id, Part::Post, Interest::Read)?;
-            watch.post = Some(Polled { it: Post::new(Mailbox::from(fd), user), token });
+            watch.post = Some(Polled { it: Post::of(Mailbox::from(fd), number, user), token });
         }
         if let Some(fd) = had.line {
             self.watch_line(id, &mut watch, fd)?;

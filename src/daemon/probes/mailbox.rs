@@ -23,6 +23,8 @@ const WINDOW: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Post {
     pub(super) mailbox: Mailbox,
+    /// What its name ends with, in place of the process's; 0: it has the name that it should have.
+    pub(super) number: u64,
     /// The user that the process runs as.
     user: u32,
     /// Since when, and how many have been read.
@@ -44,13 +46,13 @@ impl Post {
     ///
     /// # Errors
     /// Those of binding a socket.
-    pub(super) fn open(name: &str, user: u32) -> io::Result<Self> {
-        Ok(Self::new(Mailbox::bind(name.as_bytes())?, user))
+    pub(super) fn open(name: &str, number: u64, user: u32) -> io::Result<Self> {
+        Ok(Self::of(Mailbox::bind(name.as_bytes())?, number, user))
     }
 
-    /// The same with a socket that is there.
-    pub(super) fn new(mailbox: Mailbox, user: u32) -> Self {
-        Self { mailbox, user, window: None, has_complained: false }
+    /// One that is open.
+    pub(super) fn of(mailbox: Mailbox, number: u64, user: u32) -> Self {
+        Self { mailbox, number, user, window: None, has_complained: false }
     }
 
     /// The user that the process runs as.

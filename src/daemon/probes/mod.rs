@@ -38,7 +38,7 @@ use crate::config::{ReadyHow, Template};
 use crate::supervisor::{Id, Pid, Process};
 use crate::sys::epoll::Epoll;
 use crate::sys::poll::Interest;
-use crate::sys::{cause, pipe, signals};
+use crate::sys::{cause, pipe, random, signals};
 
 /// Descriptors that are dealt with in a turn of the loop.
 const DESCRIPTORS_A_TURN: usize = 32;
@@ -169,7 +169,7 @@ impl Probes {
         let mut watch = Watch::new(0, process.program.clone());
         match ready.how {
             ReadyHow::Notify => {
-                let name = self.open_post(id, &mut watch, process, user)?;
+                let name = self.open_new_post(id, &mut watch, process, user)?;
                 voice.env.push(("NOTIFY_SOCKET", format!("@{name}")));
                 if let Some(time) = ready.watchdog {
                     voice.env.push(("WATCHDOG_USEC", time.as_micros().to_string()));
@@ -190,21 +190,53 @@ impl Probes {
         Ok(voice)
     }
 
-    /// Opens the socket under the name that it has in every life of this process: those that
-    /// outlive a daemon go on writing to it.
-    fn open_post(
+    /// Opens the socket of one that is about to be launched, and tells its name. Anybody may have
+    /// taken the one that it should have: then it gets one that nobody can guess.
+    fn open_new_post(
         &mut self,
         id: Id,
         watch: &mut Watch,
         process: &Process,
         user: u32,
     ) -> Result<String, String> {
-        let name = format!("{}/{}/{}", self.prefix, process.program.name, process.index);
         let failed = |error: io::Error| format!("making the notify socket: {}", cause(&error));
-        let it = Post::open(&name, user).map_err(failed)?;
-        let token = self.set.add(it.mailbox.as_fd(), id, Part::Post, Interest::Read);
-        watch.post = Some(Polled { it, token: token.map_err(failed)? });
-        Ok(name)
+        let mut number = 0;
+        let opened = match self.open_post(id, process, number, user) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                let nonce = random::nonce().map_err(failed)?;
+                number = nonce.iter().fold(1, |all, byte| all << 8 | u64::from(*byte));
+                self.open_post(id, process, number, user)
+            }
+            opened => opened,
+        };
+        watch.post = Some(opened.map_err(failed)?);
+        Ok(self.name_of_post(process, number))
+    }
+
+    /// Opens the socket of this number: those that outlive a daemon go on writing to it.
+    fn open_post(
+        &mut self,
+        id: Id,
+        process: &Process,
+        number: u64,
+        user: u32,
+    ) -> io::Result<Polled<Post>> {
+        let it = Post::open(&self.name_of_post(process, number), number, user)?;
+        let token = self.set.add(it.mailbox.as_fd(), id, Part::Post, Interest::Read)?;
+        Ok(Polled { it, token })
+    }
+
+    fn name_of_post(&self, process: &Process, number: u64) -> String {
+        match number {
+            0 => format!("{}/{}/{}", self.prefix, process.program.name, process.index),
+            number => format!("{}/{number:016x}", self.prefix),
+        }
+    }
+
+    /// The number of a process's notify socket, for who opens it again.
+    pub(super) fn post_number(&self, id: Id) -> u64 {
+        let post = self.watches.get(&id).and_then(|watch| watch.post.as_ref());
+        post.map_or(0, |post| post.it.number)
     }
 
     /// It has this pid now.
@@ -215,8 +247,14 @@ impl Probes {
     }
 
     /// The state of a process, or its configuration, may have changed: it is watched accordingly.
-    /// `user` is whom it runs as.
-    pub(super) fn follow(&mut self, id: Id, process: Option<&Process>, user: u32, now: Instant) {
+    /// `user` is whom it runs as, and `post` the number of its notify socket.
+    pub(super) fn follow(
+        &mut self,
+        id: Id,
+        process: Option<&Process>,
+        (user, post): (u32, u64),
+        now: Instant,
+    ) {
         let up = process.and_then(|process| Some((process, process.state.process()?.0)));
         let Some((process, pid)) = up else { return self.drop(id) };
         let (program, stage) = (&process.program, Stage::of(process.state.name()));
@@ -238,7 +276,7 @@ impl Probes {
         if watch.is_notified() && watch.post.is_none() {
             // One that was launched by an earlier daemon, or before a reload. Without the socket
             // it cannot tell, which shows soon enough.
-            let _ = self.open_post(id, &mut watch, process, user);
+            watch.post = self.open_post(id, process, post, user).ok();
         }
         if !is_same {
             if let Some(flight) = watch.flight.take() {

@@ -11,7 +11,7 @@ use super::{A_TURN, Budget, News, Wanted, What};
 use crate::config::{Level, Program};
 use crate::daemon::Daemon;
 use crate::daemon::recipe::cause_of;
-use crate::supervisor::{Event, Exit, Id};
+use crate::supervisor::{Event, Exit, Id, Process};
 use crate::sys::spawn::Step;
 use crate::sys::{is_shortage, pipe, users};
 
@@ -41,8 +41,14 @@ impl Daemon {
     /// The state of a process, or how it is configured, may have changed.
     pub(in crate::daemon) fn follow_probes(&mut self, id: Id) {
         let process = self.supervisor.get(id);
-        let user = process.map_or(0, |process| self.user_of(&process.program, process.index));
-        self.probes.follow(id, process, user, self.now.at);
+        let speaker = process.map_or((0, 0), |process| self.speaker(process));
+        self.probes.follow(id, process, speaker, self.now.at);
+    }
+
+    /// The user that a process runs as, and the number of its notify socket.
+    pub(in crate::daemon) fn speaker(&self, process: &Process) -> (u32, u64) {
+        let number = self.journal.up_of(process).map_or(0, |up| up.post);
+        (self.user_of(&process.program, process.index), number)
     }
 
     /// Processes that were taken up are watched as those that were launched.

@@ -144,6 +144,72 @@ fn only_the_process_and_what_descends_from_it_is_heard() {
     assert_eq!(bench.state("a"), "STARTING");
 }
 
+/// The socket of process `a` if nobody else has taken its name, as anybody can tell.
+fn expected_name(bench: &Bench) -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    let state = bench.path("state").metadata().unwrap();
+    format!("taskmaster/{:x}.{:x}/a/0", state.dev(), state.ino())
+}
+
+#[test]
+fn a_name_that_is_taken_keeps_nobody_from_starting() {
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::{SocketAddr, UnixDatagram};
+    let mut bench = Bench::new("");
+    bench.write("say.py", SAY);
+    bench.write(
+        "a.py",
+        "from say import *\n\
+         open('name', 'w').write(os.environ['NOTIFY_SOCKET'])\n\
+         say('READY=1')\n\
+         while not os.path.exists('go'): time.sleep(0.02)\n\
+         while True:\n\
+         \x20   try: say('STATUS=again')\n\
+         \x20   except ConnectionRefusedError: pass\n\
+         \x20   time.sleep(0.02)",
+    );
+    bench.configure("a: {cmd: python3 a.py, ready: notify, autostart: false}");
+    bench.start();
+    let name = SocketAddr::from_abstract_name(expected_name(&bench)).unwrap();
+    let squatter = UnixDatagram::bind_addr(&name).unwrap();
+    assert_eq!(bench.ctl("start a").status, 0);
+    assert_ne!(bench.read("name"), format!("@{}", expected_name(&bench)));
+    // The next daemon knows the other name, too.
+    let pid = bench.pid_of("a");
+    bench.kill();
+    bench.start();
+    assert_eq!(bench.pid_of("a"), pid);
+    bench.write("go", "");
+    bench.until("it is heard", |bench| bench.row("a")["description"] == "again");
+    drop(squatter);
+    assert_eq!(bench.ctl("restart a").status, 0);
+    assert_eq!(bench.read("name"), format!("@{}", expected_name(&bench)));
+}
+
+#[test]
+fn its_socket_stays_open_through_an_upgrade() {
+    let bench = python(
+        "open('name', 'w').write(os.environ['NOTIFY_SOCKET'])\n\
+         said = 0\n\
+         while not os.path.exists('go'):\n\
+         \x20   say('STATUS=' + str(said))\n\
+         \x20   said += 1\n\
+         \x20   time.sleep(0.001)\n\
+         say('READY=1')\n\
+         time.sleep(1000)",
+        "ready: {notify: yes, timeout: 600}",
+    );
+    bench.until("it speaks", |bench| bench.row("a")["description"] != json!("-"));
+    for _ in 0..3 {
+        assert_eq!(bench.ctl("upgrade").status, 0);
+    }
+    // Had one word been lost, it would have ended by that.
+    bench.write("go", "");
+    bench.until_state("a", "RUNNING");
+    let row = bench.row("a");
+    assert_eq!(row["restarts"], 0, "{row}: {}", bench.read("out"));
+}
+
 #[test]
 fn what_one_life_left_behind_cannot_speak_for_the_next() {
     // A child in a session of its own outlives its program, and says READY for ever.
