@@ -85,18 +85,18 @@ impl Daemon {
             // It lost its parent, but not its program: it goes with that.
             let is_known =
                 |group| self.supervisor.by_pid(group).is_some() || self.probes.is_command(group);
-            if children::group(pid).is_some_and(is_known) {
+            if children::group(pid).is_none_or(is_known) {
                 continue;
             }
-            let command = children::command(pid);
-            // A zombie has no command line left: it is reaped in a moment.
-            if command.is_empty() || children::is_zombie(pid) {
+            // A zombie is reaped in a moment.
+            if children::is_zombie(pid) {
                 continue;
             }
             if !doubtful.contains(&pid) {
                 self.strays.doubtful.insert(pid);
                 continue;
             }
+            let command = children::command(pid);
             self.strays.known.insert(pid);
             let pid = pid.to_string();
             let facts = [("pid", pid.as_str()), ("command", command.as_str())];

@@ -61,9 +61,10 @@ pub fn lives(pid: u32) -> bool {
 }
 
 /// The field of `/proc/PID/stat` that stands so many places after the name in parentheses,
-/// which may itself hold anything.
+/// which may itself hold anything, and need be no text.
 fn field(pid: i32, place: usize) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
     stat.rsplit_once(") ")?.1.split(' ').nth(place).map(str::to_owned)
 }
 
@@ -74,4 +75,31 @@ fn field(pid: i32, place: usize) -> Option<String> {
 pub fn command(pid: i32) -> String {
     let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
     String::from_utf8_lossy(&name).trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn who_has_no_name_or_one_that_is_no_text_is_seen_too() {
+        let me = i32::try_from(std::process::id()).unwrap();
+        for name in ["\\377", "\\0", "a) Z 1 \\376"] {
+            let script = format!("printf '{name}' >/proc/$$/comm; echo; read line");
+            let mut command = Command::new("sh");
+            command.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            let said = std::io::Read::read(child.stdout.as_mut().unwrap(), &mut [0; 1]);
+            assert_eq!(said.unwrap(), 1, "{name}");
+            let pid = i32::try_from(child.id()).unwrap();
+            let mine = nix::unistd::getpgid(None).unwrap().as_raw();
+            assert_eq!((parent_of(pid), group(pid)), (Some(me), Some(mine)), "{name}");
+            assert_eq!(belongs(pid, me), Some(true), "{name}");
+            assert!(lives(child.id()) && !is_zombie(pid), "{name}");
+            drop(child.stdin.take());
+            child.wait().unwrap();
+            assert_eq!(belongs(pid, me), None, "{name}");
+        }
+    }
 }

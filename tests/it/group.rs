@@ -125,3 +125,19 @@ fn one_that_left_the_group_is_reaped_and_logged_when_it_ends() {
     bench.until("its end is logged", |bench| bench.log().contains(&line));
     assert_eq!(bench.ctl("version").status, 0);
 }
+
+#[test]
+fn one_that_left_the_group_without_a_name_is_logged_too() {
+    let mut bench = Bench::new("");
+    bench.write("child.sh", "printf '\\0' > /proc/$$/comm\ntouch nameless\nread line < never\n");
+    bench.write("run.sh", "mkfifo never\nsetsid sh child.sh &\necho $! > child\nwait\n");
+    bench.configure("a: {cmd: sh run.sh, starttime: 0}");
+    bench.start();
+    let stray = bench.number("child");
+    bench.until("it has no name", |bench| bench.path("nameless").exists());
+    assert_eq!(bench.ctl("stop a").status, 0);
+    let line = format!("now a child of the daemon pid={stray} command=");
+    bench.until("it is logged", |bench| bench.log().contains(&line));
+    bench.stop();
+    assert!(!lives(stray));
+}
