@@ -52,7 +52,8 @@ pub fn take_variable(name: &str) -> Option<OsString> {
     value
 }
 
-/// A descriptor that was handed over by its number, CLOEXEC again.
+/// A descriptor that was handed over by its number, CLOEXEC again. Each number is to be asked for
+/// once, and only if this program has been told of it by the one before.
 ///
 /// # Errors
 /// That there is none of this number.
@@ -60,10 +61,12 @@ pub fn inherited(fd: RawFd) -> io::Result<OwnedFd> {
     if fd < 3 {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    // SAFETY: borrowed for a call that only fails if it is not open.
+    // SAFETY: it is not -1, which no descriptor may be, and borrowed for one call, which fails and
+    // does nothing if it is not open.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
     fcntl(borrowed, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-    // SAFETY: it is open, and the program that knew its number before is no more.
+    // SAFETY: it is open, and the program that owned it before is no more. Nothing in this one
+    // has got the number since, as it was open then, too, and the state names each once.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 

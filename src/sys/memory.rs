@@ -21,9 +21,10 @@ fn forget_code() {
         static etext: u8;
     }
     const PAGE: usize = 4096;
-    // SAFETY: only the addresses are taken. The range is of pages that map the program's file and
-    // are never written, so that they are the same when they are read again. An error changes
-    // nothing.
+    // SAFETY: only the addresses are taken. What is mapped in the range is the program's file, up
+    // to the end of its code: pages that are not written, as nothing in them is relocated, so that
+    // they are the same when they are read again. Into a gap between two segments the kernel puts
+    // nothing else while there is room elsewhere. An error changes nothing.
     unsafe {
         let start = (&raw const __executable_start).addr().next_multiple_of(PAGE);
         let length = ((&raw const etext).addr() / PAGE * PAGE).saturating_sub(start);

@@ -153,8 +153,8 @@ fn step(code: u32, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
 
 fn set_option<T>(socket: &OwnedFd, option: libc::c_int, value: &T) -> bool {
     let (value, size) = (std::ptr::from_ref(value), size_of::<T>());
-    // SAFETY: the pointer is to as many bytes as are said to be there. What a filter points to
-    // in turn outlives the call, and the kernel only reads it.
+    // SAFETY: the pointer is to as many bytes as are said to be there, which the kernel only
+    // reads. What a filter's pointer leads to outlives the call, with its length beside it.
     unsafe {
         let size = libc::socklen_t::try_from(size).unwrap_or_default();
         libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, value.cast(), size) == 0

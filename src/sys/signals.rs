@@ -156,8 +156,9 @@ pub fn ignore() {
 }
 
 fn set(signal: i32, handler: libc::sighandler_t) {
-    // SAFETY: an all-zero sigaction is a valid one, and it lives through the call. The handler
-    // does only what a handler may.
+    // SAFETY: an all-zero sigaction is a valid one, and it lives through the call. The callers
+    // give SIG_DFL, SIG_IGN or `note`, which takes what SA_SIGINFO has passed and does only what a
+    // handler may.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler;
