@@ -80,13 +80,14 @@ fn message_id(from: &Address) -> String {
     format!("<taskmaster.{unique}@{}>", from.domain())
 }
 
-/// Puts it into a folder, whole or not at all.
+/// Puts it into a folder, whole or not at all. No stranger's link is to aim what root writes, and a
+/// program has printed, at another one.
 ///
 /// # Errors
-/// Those of the system calls.
+/// Those of the system calls; a link of somebody else's.
 pub(super) fn put(letter: &Letter, folder: &Path) -> std::io::Result<std::path::PathBuf> {
     crate::sys::files::make_private_folder(folder)?;
     let path = folder.join(letter.file_name());
-    crate::sys::files::write_private(&path, &letter.bytes)?;
+    crate::sys::files::put_private(&path, &letter.bytes)?;
     Ok(path)
 }

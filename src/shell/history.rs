@@ -5,12 +5,13 @@
 //! that none reads half of one. Where it cannot be kept there is none beyond the session, silently: it
 //! is a convenience.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::sys::files;
 use crate::sys::lock::take_turn;
 
 /// The most lines that are kept.
@@ -61,19 +62,10 @@ fn appended(mut lines: Vec<String>, line: &str) -> Vec<String> {
 }
 
 fn read(file: &Path) -> io::Result<Vec<String>> {
-    // Neither followed nor waited for: root may work in a folder of somebody who puts a
-    // link to a secret there, or a pipe.
-    let here = file.symlink_metadata()?;
-    if !here.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    let opened = File::open(file)?;
-    let there = opened.metadata()?;
-    if (here.dev(), here.ino()) != (there.dev(), there.ino()) {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
+    // Root may work in a folder of somebody who puts a link to a secret there, or a pipe, or gives
+    // the secret itself a second name.
     let mut bytes = Vec::new();
-    opened.take(SIZE_LIMIT).read_to_end(&mut bytes)?;
+    files::open_by_its_only_name(file)?.take(SIZE_LIMIT).read_to_end(&mut bytes)?;
     Ok(parse(&bytes))
 }
 
@@ -177,6 +169,28 @@ mod tests {
         history.add("status");
         assert_eq!(std::fs::read_to_string(&secret).unwrap(), "secret\n");
         assert!(file.symlink_metadata().unwrap().is_file());
+    }
+
+    #[test]
+    fn a_file_with_another_name_is_not_read() {
+        let (folder, file) = history();
+        let secret = folder.path().join("shadow");
+        std::fs::write(&secret, "secret\n").unwrap();
+        std::fs::hard_link(&secret, &file).unwrap();
+        let mut history = History::load(file.clone());
+        assert!(history.lines().is_empty());
+        history.add("status");
+        assert_eq!(std::fs::read_to_string(&secret).unwrap(), "secret\n");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "status\n");
+    }
+
+    #[test]
+    fn a_pipe_in_its_place_is_not_waited_for() {
+        let (_folder, file) = history();
+        assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+        let mut history = History::load(file.clone());
+        history.add("status");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "status\n");
     }
 
     #[test]

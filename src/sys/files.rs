@@ -60,6 +60,22 @@ pub fn write_durably(path: &Path, text: &[u8]) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 
+/// As [`write_private`], in a folder that need not be this user's: it is reached by the rule of
+/// [`own_links`].
+///
+/// # Errors
+/// Those of the system calls; a link of someone else's.
+pub fn put_private(path: &Path, text: &[u8]) -> io::Result<()> {
+    let place = Place::of(path, &mut own_links)?;
+    let new = place.beside(".new")?;
+    let mut file = new.open(OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL, 0o600)?;
+    let done = file.write_all(text).and_then(|()| new.rename(&place));
+    if done.is_err() {
+        let _ = new.remove();
+    }
+    done
+}
+
 fn replace(path: &Path, text: &[u8], then: fn(&File) -> io::Result<()>) -> io::Result<()> {
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
@@ -80,6 +96,19 @@ fn replace(path: &Path, text: &[u8], then: fn(&File) -> io::Result<()>) -> io::R
 /// Those of open(2); one that is no regular file.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     regular(OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?)
+}
+
+/// The same, by no symbolic link at the end of its path, and only if it has no other name.
+///
+/// # Errors
+/// Those of open(2); one that is no such file.
+pub fn open_by_its_only_name(path: &Path) -> io::Result<File> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = regular(OpenOptions::new().read(true).custom_flags(flags).open(path)?)?;
+    match file.metadata()?.nlink() {
+        0 | 1 => Ok(file),
+        _ => Err(other("it has other names as well")),
+    }
 }
 
 /// The file, if it is a regular one.
@@ -149,10 +178,14 @@ pub fn open_log(path: &Path, owner: Option<(u32, u32)>) -> io::Result<File> {
 /// Opens a log for reading, by the same rule for links as [`open_log`].
 ///
 /// # Errors
-/// Those of open(2); one that is no regular file; a link of someone else's.
+/// Those of open(2); one that is no regular file; a link of someone else's, or a file of which
+/// others may have made a second name.
 pub fn read_log(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    regular(Place::behind(path, &mut own_links)?.open(flags, 0)?)
+    let place = Place::behind(path, &mut own_links)?;
+    let file = regular(place.open(flags, 0)?)?;
+    place.is_the_only_name(&file.metadata()?)?;
+    Ok(file)
 }
 
 fn log_flags() -> OFlag {
@@ -318,4 +351,42 @@ pub fn null_stdio() -> io::Result<()> {
 
 fn other(message: &str) -> io::Error {
     io::Error::other(message.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+
+    #[test]
+    fn a_log_is_not_read_by_a_name_that_others_gave_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("open")).unwrap();
+        fs::write(at("precious"), "secret").unwrap();
+        for name in ["mine", "open/theirs"] {
+            fs::hard_link(at("precious"), at(name)).unwrap();
+        }
+        fs::set_permissions(at("open"), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(read_log(&at("mine")).is_ok());
+        let why = read_log(&at("open/theirs")).unwrap_err().to_string();
+        assert!(why.contains("it has other names as well"), "{why}");
+    }
+
+    #[test]
+    fn nothing_is_put_into_a_folder_by_a_strangers_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("roots")).unwrap();
+        symlink("roots", at("link")).unwrap();
+        put_private(&at("link/mail"), b"text").unwrap();
+        assert_eq!(fs::read(at("roots/mail")).unwrap(), b"text");
+        assert_eq!(fs::metadata(at("roots/mail")).unwrap().mode() & 0o777, 0o600);
+        if !super::super::users::is_root() {
+            return;
+        }
+        lchown(at("link"), Some(12), None).unwrap();
+        assert!(put_private(&at("link/more"), b"text").is_err());
+        assert_eq!(fs::read_dir(at("roots")).unwrap().count(), 1);
+    }
 }

@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::{FAILS, configure, up};
-use crate::bench::{Bench, children, proc};
+use crate::bench::{Bench, children, is_root, proc};
 use crate::post_office::{Manner, PostOffice};
 
 const PASSWORD: &str = "hunter2-hunter2";
@@ -103,4 +103,19 @@ fn a_server_that_repeats_it_is_not_quoted() {
     let bench = up(&format!("server: '{server}'"), FAILS);
     bench.until("it failed", |bench| bench.log().contains("mail failed"));
     assert!(bench.log().contains("logging in as me: 535 5.7.8 ***"), "{}", bench.log());
+}
+
+#[test]
+fn a_strangers_link_aims_no_message_at_a_folder_of_roots() {
+    if !is_root() {
+        return;
+    }
+    let mut bench = Bench::new("");
+    std::fs::create_dir(bench.path("roots")).unwrap();
+    std::os::unix::fs::symlink("roots", bench.path("out")).unwrap();
+    std::os::unix::fs::lchown(bench.path("out"), Some(65534), None).unwrap();
+    configure(&bench, "server: 'file:out'", FAILS);
+    bench.start();
+    bench.until("it is told", |bench| bench.log().contains("a symbolic link that neither root"));
+    assert_eq!(std::fs::read_dir(bench.path("roots")).unwrap().count(), 0);
 }
