@@ -27,7 +27,7 @@ pub enum LockError {
 /// Takes the lock on an open file and leaves this process's pid in it.
 ///
 /// flock(2) and not fcntl(2): the latter would be lost with any other descriptor of the file, and
-/// not be shared with a child until exec closes its copy.
+/// not be shared with a child until that closes its copy.
 ///
 /// # Errors
 /// See [`LockError`]; and the file, to try again with.

@@ -1,5 +1,5 @@
-//! The line that a child leaves behind as its last act before it is the program: who it is,
-//! at the end of a file that the next daemon reads.
+//! The line that a child leaves behind before it is the program or its user: who it is, at the
+//! end of a file that the next daemon reads.
 //!
 //! Its beginning was prepared by the parent. The child, which may share the parent's memory, adds
 //! its number and its start time and appends the whole with one write(2): system calls and

@@ -263,7 +263,7 @@ extern "C" fn child(orders: *mut c_void) -> c_int {
         },
         Some(_) | None => orders.report,
     };
-    let step = become_program(orders);
+    let step = become_program(orders, report);
     // SAFETY: errno is readable; `report` is open; the buffer is on this stack. _exit(2) runs
     // nothing of the parent's.
     unsafe {
@@ -275,7 +275,10 @@ extern "C" fn child(orders: *mut c_void) -> c_int {
 }
 
 /// Goes through the steps. Returns only the one that failed, with errno as it left it.
-fn become_program(orders: &Orders<'_>) -> Step {
+///
+/// The record is left while nobody else has a say in this process: a limit of its own could keep it
+/// from writing, and the user that it becomes could stop it.
+fn become_program(orders: &Orders<'_>, report: RawFd) -> Step {
     let recipe = orders.recipe;
     // SAFETY: system calls on what the recipe holds: valid strings and numbers. None of them
     // touches memory that the parent would miss. The raw calls for user and groups change this task
@@ -288,6 +291,11 @@ fn become_program(orders: &Orders<'_>) -> Step {
         if !stdio(recipe.stdio) {
             return Step::Stdio;
         }
+        if let Some(record) = &recipe.record {
+            record::leave(record);
+        }
+        let own = recipe.extras.descriptor.map_or(report, |(from, _)| from);
+        close_others(report.min(own), report.max(own));
         if !oom_score(recipe) {
             return Step::OomScore;
         }
@@ -322,9 +330,6 @@ fn become_program(orders: &Orders<'_>) -> Step {
             return Step::Descriptor;
         }
         own_pid(orders.digits);
-        if let Some(record) = &recipe.record {
-            record::leave(record);
-        }
         libc::sigprocmask(libc::SIG_SETMASK, &signals::empty(), std::ptr::null_mut());
         execute(orders);
     }
@@ -353,6 +358,19 @@ fn stdio(fds: [RawFd; 3]) -> bool {
         // SAFETY: no pointers.
         from == to || unsafe { libc::dup2(from, to) } == to
     })
+}
+
+/// Closes all descriptors but the standard ones and these two. They would be closed at the exec;
+/// but that may be long in coming, and the lock of the state folder is among them: the user that
+/// this process becomes could keep it from the next daemon. Before Linux 5.9 they stay.
+fn close_others(low: RawFd, high: RawFd) {
+    for (first, last) in [(3, low - 1), (low + 1, high - 1), (high + 1, RawFd::MAX)] {
+        if first <= last {
+            // SAFETY: no pointers. What the parent owns stays open there: this process has a table
+            // of descriptors of its own, and uses none of these any more.
+            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+        }
+    }
 }
 
 /// Gives the program's descriptor its number. Everything else that is open by now closes itself

@@ -218,3 +218,15 @@ fn privileges_can_be_forsworn() {
     // As the daemon has it: it may itself have been started so.
     assert_eq!(status_of(pid, "NoNewPrivs"), status_of(bench.pid(), "NoNewPrivs"));
 }
+
+#[test]
+fn a_limit_on_the_size_of_files_is_the_programs_and_keeps_it_from_no_start() {
+    // The journal is larger than that by then.
+    let bench =
+        Bench::up("a: {cmd: sleep 1000, limits: {fsize: 1}, starttime: 0, startretries: 0}");
+    bench.until_state("a", "RUNNING");
+    let limits = proc(bench.pid_of("a"), "limits");
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max file size")).unwrap();
+    assert_eq!(line.split_whitespace().next(), Some("1"), "{limits}");
+    assert_eq!(bench.ctl("restart a").status, 0);
+}

@@ -2,8 +2,8 @@
 //!
 //! A file in the state folder, one JSON object a line with a checksum behind it, appended to at
 //! every change: each line is written before what it tells of is acted upon. A start is told by
-//! the child itself, as its last act before it is the program ([`Up`]); the lock of the state
-//! folder is shared with it until then. So whoever gets the lock finds every child on record, or
+//! the child itself, before it is the program or its user ([`Up`]); the lock of the state folder is
+//! shared with it until then. So whoever gets the lock finds every child on record, or
 //! dead. What a process is and what is wanted of it is told by the daemon ([`Is`]).
 //!
 //! Only the last line of each kind counts for a process ([`Past::read`]): so the file is written
