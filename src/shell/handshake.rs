@@ -4,6 +4,7 @@
 //! is read only then, and nothing of the answer counts before the daemon has
 //! proved in its turn that it knows the secret too.
 
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +17,10 @@ use crate::protocol::PROTOCOL;
 use crate::protocol::hello::{
     ClientHello, Greeting, Identity, Secret, Side, Welcome, hex, is_nonce,
 };
-use crate::sys::{clock, random, users};
+use crate::sys::{clock, files, random, users};
+
+/// The most that a secret may hold, in bytes.
+const SECRET_LIMIT: u64 = 4096;
 
 /// The daemon gives a client as long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -96,7 +100,8 @@ fn read_greeting(line: &str, name: &str) -> Result<Greeting, Failure> {
 
 fn read_secret(file: &Path, name: &str) -> Result<Secret, Failure> {
     let shown = file.display();
-    let message = match std::fs::read(file) {
+    let read = File::open(file).and_then(|opened| files::read_all(opened, SECRET_LIMIT));
+    let message = match read {
         Ok(bytes) => match Secret::from_file(&bytes) {
             Some(secret) => return Ok(secret),
             None => format!(

@@ -144,3 +144,15 @@ fn a_port_that_is_open_to_the_network_is_warned_of() {
     let log = bench.log();
     assert!(log.contains("open to the network, and its traffic is not encrypted"), "{log}");
 }
+
+#[test]
+fn a_secret_that_never_ends_is_not_read_for_ever() {
+    let bench = Bench::up("a: {cmd: sleep 1000}");
+    let said = bench.ctl("--secret-file /dev/zero version");
+    assert_eq!(said.status, 5, "{}", said.err);
+    assert!(
+        said.err.contains("cannot read the secret /dev/zero: it is larger than"),
+        "{}",
+        said.err
+    );
+}
