@@ -18,6 +18,7 @@ pub(super) mod kept;
 mod line;
 mod mailbox;
 mod notice;
+mod post;
 mod schedule;
 mod tend;
 mod watch;
@@ -30,7 +31,6 @@ use std::time::{Duration, Instant};
 
 use attempt::Attempt;
 use line::Line;
-use mailbox::{Heard, Post};
 use notice::{Notice, Watchdog};
 use watch::{Flight, Polled, Stage, Watch};
 
@@ -38,7 +38,7 @@ use crate::config::{ReadyHow, Template};
 use crate::supervisor::{Id, Pid, Process};
 use crate::sys::epoll::Epoll;
 use crate::sys::poll::Interest;
-use crate::sys::{cause, pipe, random, signals};
+use crate::sys::{cause, pipe, signals};
 
 /// Descriptors that are dealt with in a turn of the loop.
 const DESCRIPTORS_A_TURN: usize = 32;
@@ -190,55 +190,6 @@ impl Probes {
         Ok(voice)
     }
 
-    /// Opens the socket of one that is about to be launched, and tells its name. Anybody may have
-    /// taken the one that it should have: then it gets one that nobody can guess.
-    fn open_new_post(
-        &mut self,
-        id: Id,
-        watch: &mut Watch,
-        process: &Process,
-        user: u32,
-    ) -> Result<String, String> {
-        let failed = |error: io::Error| format!("making the notify socket: {}", cause(&error));
-        let mut number = 0;
-        let opened = match self.open_post(id, process, number, user) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                let nonce = random::nonce().map_err(failed)?;
-                number = nonce.iter().fold(1, |all, byte| all << 8 | u64::from(*byte));
-                self.open_post(id, process, number, user)
-            }
-            opened => opened,
-        };
-        watch.post = Some(opened.map_err(failed)?);
-        Ok(self.name_of_post(process, number))
-    }
-
-    /// Opens the socket of this number: those that outlive a daemon go on writing to it.
-    fn open_post(
-        &mut self,
-        id: Id,
-        process: &Process,
-        number: u64,
-        user: u32,
-    ) -> io::Result<Polled<Post>> {
-        let it = Post::open(&self.name_of_post(process, number), number, user)?;
-        let token = self.set.add(it.mailbox.as_fd(), id, Part::Post, Interest::Read)?;
-        Ok(Polled { it, token })
-    }
-
-    fn name_of_post(&self, process: &Process, number: u64) -> String {
-        match number {
-            0 => format!("{}/{}/{}", self.prefix, process.program.name, process.index),
-            number => format!("{}/{number:016x}", self.prefix),
-        }
-    }
-
-    /// The number of a process's notify socket, for who opens it again.
-    pub(super) fn post_number(&self, id: Id) -> u64 {
-        let post = self.watches.get(&id).and_then(|watch| watch.post.as_ref());
-        post.map_or(0, |post| post.it.number)
-    }
-
     /// It has this pid now.
     pub(super) fn launched(&mut self, id: Id, pid: Pid) {
         if let Some(watch) = self.watches.get_mut(&id) {
@@ -365,24 +316,6 @@ impl Probes {
                 None => {}
             }
         }
-    }
-
-    fn read_post(&mut self, id: Id, now: Instant) {
-        let Some(watch) = self.watches.get_mut(&id) else { return };
-        let Some(post) = &mut watch.post else { return };
-        // Nobody has a word to say before it has a pid.
-        let heard = if watch.pid == 0 { Vec::new() } else { post.it.read(watch.pid, now) };
-        if post.it.muted_until().is_some() {
-            let fd = post.it.mailbox.as_fd();
-            let _ = self.set.epoll.change(fd, post.token, Interest::None);
-        }
-        for heard in heard {
-            match heard {
-                Heard::Notice(notice) => self.notified(id, notice, now),
-                Heard::Stranger(who) => self.tell(id, What::Unheard(who)),
-            }
-        }
-        self.arm(id);
     }
 
     fn notified(&mut self, id: Id, notice: Notice, now: Instant) {
