@@ -3,12 +3,14 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 use nix::fcntl::OFlag;
 
 /// Those that came and were not taken yet: bit N - 1 for signal N, as there are 64.
 static PENDING: AtomicU64 = AtomicU64::new(0);
+/// Whether the pipe has been written to and not drained since: once is enough to wake the loop.
+static AWAKE: AtomicBool = AtomicBool::new(false);
 /// The end of the pipe that the handler writes to.
 static WAKE: AtomicI32 = AtomicI32::new(-1);
 
@@ -72,12 +74,16 @@ extern "C" fn note(signal: i32, about: *mut libc::siginfo_t, _: *mut libc::c_voi
         place.store(unsafe { (*about).si_pid() }, Ordering::SeqCst);
     }
     PENDING.fetch_or(1 << ((signal - 1) & 63), Ordering::SeqCst);
+    if AWAKE.load(Ordering::SeqCst) {
+        return;
+    }
     let fd = WAKE.load(Ordering::SeqCst);
     // SAFETY: errno is this thread's own, and write(2) is async-signal-safe. A full pipe is
     // fine: it wakes as well as a fuller one.
     unsafe {
         let errno = *libc::__errno_location();
-        libc::write(fd, [0u8].as_ptr().cast(), 1);
+        let written = libc::write(fd, [0u8].as_ptr().cast(), 1);
+        AWAKE.store(written == 1, Ordering::SeqCst);
         *libc::__errno_location() = errno;
     }
 }
@@ -111,6 +117,9 @@ impl Signals {
     pub fn drain(&self) {
         let mut bytes = [0u8; 64];
         while matches!(nix::unistd::read(&self.read, &mut bytes), Ok(64)) {}
+        // A handler that ran before this wrote nothing, and is seen without. If this stood before
+        // the read, what one wrote would be drained, and no other would write again.
+        AWAKE.store(false, Ordering::SeqCst);
     }
 
     /// Takes those that have come since, each once. It needs no word from the pipe, which a
