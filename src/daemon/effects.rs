@@ -12,6 +12,14 @@ use crate::sys::{cause, identity, signals};
 impl Daemon {
     /// Performs effects, first in first out, as many as a turn may.
     pub(super) fn perform(&mut self) {
+        self.perform_some();
+        // What was sent in one turn is one line of the journal's file to write, not a thousand: a
+        // daemon that is killed in between has the next one ask once more, which does no harm.
+        let asked = std::mem::take(&mut self.asked);
+        self.note(&asked);
+    }
+
+    fn perform_some(&mut self) {
         let mut launches = 0;
         for _ in 0..EFFECTS_A_TURN {
             if launches == LAUNCHES_A_TURN {
@@ -101,7 +109,7 @@ impl Daemon {
         if let State::Stopping { pid, stage: Stage::Asked(_), .. } = process.state {
             let (program, index) = (process.program.name.to_string(), process.index);
             self.journal.was_asked(pid);
-            self.note(&[Entry::Asked { program, index, pid }]);
+            self.asked.push(Entry::Asked { program, index, pid });
         }
     }
 

@@ -108,6 +108,8 @@ struct Daemon {
     /// Those that an earlier daemon launched.
     adopted: adopted::Adopted,
     journal: journal::Journal,
+    /// Who was sent the stop signal in this turn, for the journal.
+    asked: Vec<journal::Entry>,
     refusals: refusals::Refusals,
     clients: Vec<Client>,
     /// None: the control port is closed.

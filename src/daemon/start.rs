@@ -162,6 +162,7 @@ impl Daemon {
             reporting: super::report::Reporting::default(),
             adopted: Adopted::new().map_err(kernel("making an epoll set"))?,
             journal: Journal::new(state_dir.folder()),
+            asked: Vec::new(),
             upgrade: None,
             refusals: Default::default(),
             clients: Vec::new(),
