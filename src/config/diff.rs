@@ -136,18 +136,21 @@ pub(super) fn differs(key: &str, old: &Program, new: &Program) -> bool {
         "cmd" => launch.cmd != new.launch.cmd,
         "stdout" => launch.stdout != new.launch.stdout,
         "stderr" => launch.stderr != new.launch.stderr,
-        "env" => launch.env != new.launch.env || launch.base_env != new.launch.base_env,
-        "env_file" => launch.env_file != new.launch.env_file,
-        "inherit_env" => launch.inherit_env != new.launch.inherit_env,
-        "workingdir" => launch.workingdir != new.launch.workingdir,
-        "umask" => launch.umask != new.launch.umask,
-        "user" => launch.user != new.launch.user,
-        "group" => launch.group != new.launch.group,
-        "limits" => launch.limits != new.launch.limits,
-        "nice" => launch.nice != new.launch.nice,
+        "env" => {
+            launch.attributes.env != new.launch.attributes.env
+                || launch.attributes.base_env != new.launch.attributes.base_env
+        }
+        "env_file" => launch.attributes.env_file != new.launch.attributes.env_file,
+        "inherit_env" => launch.attributes.inherit_env != new.launch.attributes.inherit_env,
+        "workingdir" => launch.attributes.workingdir != new.launch.attributes.workingdir,
+        "umask" => launch.attributes.umask != new.launch.attributes.umask,
+        "user" => launch.attributes.user != new.launch.attributes.user,
+        "group" => launch.attributes.group != new.launch.attributes.group,
+        "limits" => launch.attributes.limits != new.launch.attributes.limits,
+        "nice" => launch.attributes.nice != new.launch.attributes.nice,
         "mail" => old.mail != new.mail,
-        "oom_score_adj" => launch.oom_score_adj != new.launch.oom_score_adj,
-        "no_new_privs" => launch.no_new_privs != new.launch.no_new_privs,
+        "oom_score_adj" => launch.attributes.oom_score_adj != new.launch.attributes.oom_score_adj,
+        "no_new_privs" => launch.attributes.no_new_privs != new.launch.attributes.no_new_privs,
         _ => false,
     }
 }

@@ -16,7 +16,8 @@ impl Launch {
         for word in &self.cmd {
             digest.template("cmd", word);
         }
-        match &self.inherit_env {
+        let attributes = &self.attributes;
+        match &attributes.inherit_env {
             InheritEnv::All => {}
             InheritEnv::Nothing => digest.text("inherit_env", "nothing"),
             InheritEnv::Only(names) => {
@@ -24,26 +25,26 @@ impl Launch {
                 names.iter().for_each(|name| digest.text("inherit_env", name));
             }
         }
-        digest.layer("base_env", &self.base_env);
-        for file in &self.env_file {
+        digest.layer("base_env", &attributes.base_env);
+        for file in &attributes.env_file {
             let key = if file.optional { "env_file?" } else { "env_file" };
             digest.template(key, &file.path);
         }
-        digest.layer("env", &self.env);
+        digest.layer("env", &attributes.env);
         let mut set = |key, value: Option<String>| {
             value.iter().for_each(|value| digest.text(key, value));
         };
-        set("umask", self.umask.map(|umask| umask.to_string()));
-        set("group", self.group.clone());
-        set("nice", self.nice.map(|nice| nice.to_string()));
-        set("oom_score_adj", self.oom_score_adj.map(|score| score.to_string()));
-        set("no_new_privs", self.no_new_privs.then(String::new));
-        for (name, limit) in &self.limits {
+        set("umask", attributes.umask.map(|umask| umask.to_string()));
+        set("group", attributes.group.clone());
+        set("nice", attributes.nice.map(|nice| nice.to_string()));
+        set("oom_score_adj", attributes.oom_score_adj.map(|score| score.to_string()));
+        set("no_new_privs", attributes.no_new_privs.then(String::new));
+        for (name, limit) in &attributes.limits {
             let bound = |bound: Option<u64>| bound.map_or("unlimited".into(), |b| b.to_string());
             set("limits", Some(format!("{name} {} {}", bound(limit.soft), bound(limit.hard))));
         }
-        self.workingdir.iter().for_each(|folder| digest.template("workingdir", folder));
-        self.user.iter().for_each(|user| digest.template("user", user));
+        attributes.workingdir.iter().for_each(|folder| digest.template("workingdir", folder));
+        attributes.user.iter().for_each(|user| digest.template("user", user));
         digest.output("stdout", &self.stdout);
         digest.output("stderr", &self.stderr);
         digest.0

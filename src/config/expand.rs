@@ -1,7 +1,7 @@
 //! Expansion: what `${...}` stands for, as far as it can be told when the configuration
 //! is read.
 
-use super::template::{Piece, Template};
+use super::template::{Draft, Piece, Template};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -73,15 +73,15 @@ impl Scope<'_> {
     /// Expands `${NAME}` and `${NAME:-default}`; `$${` stands for `${`, any other `$`
     /// for itself.
     pub(super) fn expand(&self, text: &str) -> Result<Template, Fault> {
-        let mut template = Template::default();
-        self.expand_into(&mut template, text, 0)?;
-        match template.contains('\0') {
+        let mut draft = Draft::default();
+        self.expand_into(&mut draft, text, 0)?;
+        match draft.contains('\0') {
             true => Err(Fault::Nul),
-            false => Ok(template),
+            false => Ok(draft.finish()),
         }
     }
 
-    fn expand_into(&self, into: &mut Template, text: &str, depth: usize) -> Result<(), Fault> {
+    fn expand_into(&self, into: &mut Draft, text: &str, depth: usize) -> Result<(), Fault> {
         if depth > DEEPEST {
             return Err(Fault::TooDeep);
         }
@@ -106,7 +106,7 @@ impl Scope<'_> {
     }
 
     /// Appends what stands for `${inside}`.
-    fn resolve(&self, into: &mut Template, inside: &str, depth: usize) -> Result<(), Fault> {
+    fn resolve(&self, into: &mut Draft, inside: &str, depth: usize) -> Result<(), Fault> {
         let (name, default) = match inside.split_once(":-") {
             Some((name, default)) => (name, Some(default)),
             None => (inside, None),
@@ -139,8 +139,8 @@ impl Scope<'_> {
     }
 }
 
-fn within_bounds(template: &Template) -> Result<(), Fault> {
-    if template.len() > LONGEST { Err(Fault::TooLong) } else { Ok(()) }
+fn within_bounds(draft: &Draft) -> Result<(), Fault> {
+    if draft.len() > LONGEST { Err(Fault::TooLong) } else { Ok(()) }
 }
 
 /// Splits at the `}` that closes what was opened before this text.
@@ -185,9 +185,10 @@ mod tests {
     }
 
     fn numbered() -> Template {
-        let mut template = Template::from("80");
-        template.push_open(Piece::Index);
-        template
+        let mut draft = Draft::default();
+        draft.push_str("80");
+        draft.push(Piece::Index);
+        draft.finish()
     }
 
     #[test]

@@ -39,12 +39,12 @@ impl<'s> Reader<'s> {
         program: &mut Program,
     ) {
         let Program { name: program, policy, launch, .. } = program;
-        let policy = Rc::make_mut(policy);
-        launch.base_env = self.env_layer(&outer.daemon_env, program, &[]);
-        launch.env = self.env_layer(&outer.defaults_env, program, &[&launch.base_env]);
-        let own = self.env_layer(env, program, &[&launch.env, &launch.base_env]);
-        launch.env.extend(own);
-        let names = Names { program, layers: &[&launch.env, &launch.base_env] };
+        let (policy, attributes) = (Rc::make_mut(policy), Rc::make_mut(&mut launch.attributes));
+        attributes.base_env = self.env_layer(&outer.daemon_env, program, &[]);
+        attributes.env = self.env_layer(&outer.defaults_env, program, &[&attributes.base_env]);
+        let own = self.env_layer(env, program, &[&attributes.env, &attributes.base_env]);
+        attributes.env.extend(own);
+        let names = Names { program, layers: &[&attributes.env, &attributes.base_env] };
         let mut user = None;
         for (key, field) in fields {
             let value = field.value;
@@ -52,21 +52,22 @@ impl<'s> Reader<'s> {
                 "cmd" => launch.cmd = self.cmd(value, names),
                 "env_file" => {
                     let files = items(value).iter();
-                    launch.env_file = files.filter_map(|item| self.env_file(item, names)).collect();
+                    attributes.env_file =
+                        files.filter_map(|item| self.env_file(item, names)).collect();
                 }
                 "ready" => policy.ready = self.ready(value, names),
                 "health" => policy.health = self.health(value, names),
-                "workingdir" => launch.workingdir = self.expanded(value, names),
+                "workingdir" => attributes.workingdir = self.expanded(value, names),
                 "stdout" => launch.stdout = self.output(value, "stdout", names),
                 "stderr" => launch.stderr = self.output(value, "stderr", names),
                 "user" => {
-                    launch.user = self.expanded(value, names);
+                    attributes.user = self.expanded(value, names);
                     user = Some(value);
                 }
                 _ => {}
             }
         }
-        if let (Some(at), Some(daemon), Some(named)) = (user, &outer.daemon.user, &launch.user)
+        if let (Some(at), Some(daemon), Some(named)) = (user, &outer.daemon.user, &attributes.user)
             && named.as_plain().is_some_and(|named| named != daemon)
         {
             let why = format!(
@@ -75,7 +76,7 @@ impl<'s> Reader<'s> {
             );
             self.report.error(at, why);
         }
-        launch.base_env.retain(|name, _| !launch.env.contains_key(name));
+        attributes.base_env.retain(|name, _| !attributes.env.contains_key(name));
     }
 
     /// Expands the variables of one `env` map by the layers outside of it.
@@ -139,7 +140,9 @@ impl<'s> Reader<'s> {
             }
             Some(_) => {}
         }
-        expanded.into_iter().flatten().collect()
+        let mut words: Vec<Template> = expanded.into_iter().flatten().collect();
+        words.shrink_to_fit();
+        words
     }
 
     fn env_file(&mut self, item: &'s Node, names: Names<'_>) -> Option<EnvFile> {

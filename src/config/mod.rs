@@ -206,6 +206,12 @@ impl Program {
         Rc::make_mut(&mut self.policy)
     }
 
+    /// What it is given, to be changed: it is then no longer shared.
+    #[cfg(test)]
+    pub fn attributes_mut(&mut self) -> &mut Attributes {
+        Rc::make_mut(&mut self.launch.attributes)
+    }
+
     /// The name of its process with this index: `web`, or `web:0` where there are several.
     pub fn process_name(&self, index: u32) -> String {
         if self.numprocs == 1 && index == 0 {
@@ -303,6 +309,17 @@ pub struct MaxRestarts {
 pub struct Launch {
     /// The words of the command; never empty.
     pub cmd: Vec<Template>,
+    /// What it is given besides. Most programs share it: few say much of it themselves.
+    pub attributes: Rc<Attributes>,
+    /// Where standard output goes.
+    pub stdout: Output,
+    /// Where standard error goes.
+    pub stderr: Output,
+}
+
+/// What a process is given besides its command and its output.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attributes {
     /// What of the daemon's own environment is handed on.
     pub inherit_env: InheritEnv,
     /// `daemon.env`, less what `env` overrides.
@@ -327,10 +344,6 @@ pub struct Launch {
     pub oom_score_adj: Option<i32>,
     /// Whether execve(2) may still grant privileges.
     pub no_new_privs: bool,
-    /// Where standard output goes.
-    pub stdout: Output,
-    /// Where standard error goes.
-    pub stderr: Output,
 }
 
 /// What of the daemon's environment a process gets.

@@ -8,8 +8,8 @@ use super::read::{Reader, items};
 use super::tree::{Node, Value};
 use super::values::{self, LIMITS, boolean, integer, shown};
 use super::{
-    Autorestart, Backoff, Daemon, Expected, InheritEnv, Launch, Limit, MaxRestarts, Output, Policy,
-    Program, Signal, parse_duration,
+    Attributes, Autorestart, Backoff, Daemon, Expected, InheritEnv, Launch, Limit, MaxRestarts,
+    Output, Policy, Program, Signal, parse_duration,
 };
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -78,18 +78,20 @@ pub(super) fn unset(name: Rc<str>, umask: Option<u32>) -> Program {
         }),
         launch: Launch {
             cmd: Vec::new(),
-            inherit_env: InheritEnv::All,
-            base_env: BTreeMap::new(),
-            env_file: Vec::new(),
-            env: BTreeMap::new(),
-            workingdir: None,
-            umask,
-            user: None,
-            group: None,
-            limits: BTreeMap::new(),
-            nice: None,
-            oom_score_adj: None,
-            no_new_privs: false,
+            attributes: Rc::new(Attributes {
+                inherit_env: InheritEnv::All,
+                base_env: BTreeMap::new(),
+                env_file: Vec::new(),
+                env: BTreeMap::new(),
+                workingdir: None,
+                umask,
+                user: None,
+                group: None,
+                limits: BTreeMap::new(),
+                nice: None,
+                oom_score_adj: None,
+                no_new_privs: false,
+            }),
             stdout: Output::Auto,
             stderr: Output::Auto,
         },
@@ -98,6 +100,17 @@ pub(super) fn unset(name: Rc<str>, umask: Option<u32>) -> Program {
 }
 
 impl Program {
+    /// What is the same in both is kept once.
+    fn share_with(&mut self, other: &Program) {
+        if self.policy == other.policy {
+            self.policy = Rc::clone(&other.policy);
+        }
+        let attributes = &other.launch.attributes;
+        if self.launch.attributes == *attributes {
+            self.launch.attributes = Rc::clone(attributes);
+        }
+    }
+
     /// One that is configured no more: all that counts of it is how its processes are stopped.
     pub fn departed(
         name: Rc<str>,
@@ -120,7 +133,7 @@ impl<'s> Reader<'s> {
     pub(super) fn programs(&mut self, files: &[Fields<'s>], outer: &Outer<'_, 's>) -> Programs {
         let mut programs = BTreeMap::new();
         let mut first_keys: BTreeMap<&str, &Node> = BTreeMap::new();
-        let mut last: Option<Rc<Policy>> = None;
+        let mut last: Option<Rc<Program>> = None;
         for section in files.iter().filter_map(|fields| fields.get("programs")) {
             for (name, field) in fields::named(section.value, &mut self.report) {
                 if let Err(why) = values::program_name(name) {
@@ -133,11 +146,12 @@ impl<'s> Reader<'s> {
                     return programs;
                 }
                 let mut program = self.program(name, field, outer);
-                match &mut last {
-                    Some(same) if *same == program.policy => program.policy = Rc::clone(same),
-                    other => *other = Some(Rc::clone(&program.policy)),
+                if let Some(last) = &last {
+                    program.share_with(last);
                 }
-                programs.insert(name.to_owned(), Rc::new(program));
+                let program = Rc::new(program);
+                last = Some(Rc::clone(&program));
+                programs.insert(name.to_owned(), program);
             }
         }
         self.check_order(&programs);
@@ -172,7 +186,7 @@ impl<'s> Reader<'s> {
     /// Reads a key whose value stands for itself, and passes over the others.
     fn plain_key(&mut self, key: &str, value: &'s Node, program: &mut Program) {
         let Program { policy, launch, .. } = program;
-        let policy = Rc::make_mut(policy);
+        let (policy, attributes) = (Rc::make_mut(policy), Rc::make_mut(&mut launch.attributes));
         match key {
             "numprocs" => self.set(&mut program.numprocs, value, |text| integer(text, 1, 10_000)),
             "autostart" => self.set(&mut policy.autostart, value, boolean),
@@ -190,16 +204,16 @@ impl<'s> Reader<'s> {
             "max_restarts" => policy.max_restarts = self.max_restarts(value),
             "depends_on" => policy.depends_on = self.depends_on(value),
             "critical" => self.set(&mut policy.critical, value, boolean),
-            "inherit_env" => launch.inherit_env = self.inherit_env(value),
-            "umask" => launch.umask = self.value(value, values::umask),
-            "group" => launch.group = self.text(value),
-            "limits" => launch.limits = self.limits(value),
-            "nice" => launch.nice = self.value(value, |text| integer(text, -20, 19)),
+            "inherit_env" => attributes.inherit_env = self.inherit_env(value),
+            "umask" => attributes.umask = self.value(value, values::umask),
+            "group" => attributes.group = self.text(value),
+            "limits" => attributes.limits = self.limits(value),
+            "nice" => attributes.nice = self.value(value, |text| integer(text, -20, 19)),
             "oom_score_adj" => {
-                launch.oom_score_adj = self.value(value, |text| integer(text, -1000, 1000));
+                attributes.oom_score_adj = self.value(value, |text| integer(text, -1000, 1000));
             }
             "mail" => program.mail = self.mail_on(value),
-            "no_new_privs" => self.set(&mut launch.no_new_privs, value, boolean),
+            "no_new_privs" => self.set(&mut attributes.no_new_privs, value, boolean),
             _ => {}
         }
     }

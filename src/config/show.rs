@@ -60,16 +60,18 @@ impl One<'_> {
             "stdout" => self.output(&launch.stdout),
             "stderr" => self.output(&launch.stderr),
             "env" => variables(launch),
-            "env_file" => list(launch.env_file.iter().map(|file| self.env_file(file))),
-            "inherit_env" => inherit_env(&launch.inherit_env),
-            "workingdir" => self.text(launch.workingdir.as_ref()?),
-            "umask" => format!("{:03o}", launch.umask?),
-            "user" => self.text(launch.user.as_ref()?),
-            "group" => launch.group.clone()?,
-            "limits" => map(launch.limits.iter().map(|(name, value)| (*name, limit(value)))),
-            "nice" => launch.nice?.to_string(),
-            "oom_score_adj" => launch.oom_score_adj?.to_string(),
-            "no_new_privs" => launch.no_new_privs.to_string(),
+            "env_file" => list(launch.attributes.env_file.iter().map(|file| self.env_file(file))),
+            "inherit_env" => inherit_env(&launch.attributes.inherit_env),
+            "workingdir" => self.text(launch.attributes.workingdir.as_ref()?),
+            "umask" => format!("{:03o}", launch.attributes.umask?),
+            "user" => self.text(launch.attributes.user.as_ref()?),
+            "group" => launch.attributes.group.clone()?,
+            "limits" => {
+                map(launch.attributes.limits.iter().map(|(name, value)| (*name, limit(value))))
+            }
+            "nice" => launch.attributes.nice?.to_string(),
+            "oom_score_adj" => launch.attributes.oom_score_adj?.to_string(),
+            "no_new_privs" => launch.attributes.no_new_privs.to_string(),
             "max_restarts" => max_restarts(policy.max_restarts?),
             "depends_on" => {
                 depends_on(policy.depends_on.iter().map(|(name, need)| (&**name, need)))
@@ -201,7 +203,8 @@ fn depends_on<'p>(needs: impl Iterator<Item = (&'p str, &'p Dependency)>) -> Str
 
 /// The names alone, those of `daemon.env` among them.
 fn variables(launch: &Launch) -> String {
-    let names: BTreeSet<&String> = launch.base_env.keys().chain(launch.env.keys()).collect();
+    let names: BTreeSet<&String> =
+        launch.attributes.base_env.keys().chain(launch.attributes.env.keys()).collect();
     let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
     names.join(", ")
 }

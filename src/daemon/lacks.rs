@@ -56,14 +56,14 @@ fn for_program(program: &Program, kitchen: &Kitchen) -> Vec<Missing> {
         missing.push(Missing { asks: Asks::Program(Rc::clone(&program.name), key), what });
     };
     if let Err(error) = kitchen.ids(program, 0) {
-        let user = launch.user.is_some() && !error.starts_with("no such group");
+        let user = launch.attributes.user.is_some() && !error.starts_with("no such group");
         say(if user { "user" } else { "group" }, error);
     }
-    let folder = launch.workingdir.as_ref().map(|folder| folder.expand(0, &name));
+    let folder = launch.attributes.workingdir.as_ref().map(|folder| folder.expand(0, &name));
     if let Some(folder) = folder.as_deref().filter(|folder| !Path::new(folder).is_dir()) {
         say("workingdir", format!("no such folder: {folder}"));
     }
-    for file in &launch.env_file {
+    for file in &launch.attributes.env_file {
         let path = file.path.expand(0, &name);
         if let Some(why) = no_env_file(Path::new(&path), file.optional) {
             say("env_file", why);
@@ -102,14 +102,14 @@ fn no_command(
     kitchen: &Kitchen,
 ) -> Option<String> {
     let command = launch.cmd.first()?.expand(0, name);
-    let own = launch.env.get("PATH").or_else(|| launch.base_env.get("PATH"));
+    let own = launch.attributes.env.get("PATH").or_else(|| launch.attributes.base_env.get("PATH"));
     let path = match own {
         Some(path) => Some(path.expand(0, name)),
-        None if launch.env_file.is_empty() => kitchen.path(),
+        None if launch.attributes.env_file.is_empty() => kitchen.path(),
         // An env file may set PATH: only a start can tell.
         None => return None,
     };
-    let path = path.filter(|_| own.is_some() || launch.inherit_env == InheritEnv::All);
+    let path = path.filter(|_| own.is_some() || launch.attributes.inherit_env == InheritEnv::All);
     let folder = Path::new(folder.unwrap_or("."));
     let exists = |file: &CString| folder.join(OsStr::from_bytes(file.to_bytes())).exists();
     let found = exec::candidates(&command, path.as_deref()).iter().any(exists);

@@ -23,13 +23,15 @@ pub(super) fn explain(failure: &Failure, process: &Process) -> String {
         Step::OomScore => "setting oom_score_adj".to_owned(),
         Step::Limits => "setting its limits".to_owned(),
         Step::Nice => "setting nice".to_owned(),
-        Step::Ids => match (&launch.user, &launch.group) {
+        Step::Ids => match (&launch.attributes.user, &launch.attributes.group) {
             (None, Some(group)) => format!("becoming group {group}"),
             (user, _) => format!("becoming user {}", expanded(user.as_ref())),
         },
         Step::NoNewPrivs => "setting no_new_privs".to_owned(),
         Step::Descriptor => "giving it the descriptor that `ready` names".to_owned(),
-        Step::Folder => format!("changing directory to {}", expanded(launch.workingdir.as_ref())),
+        Step::Folder => {
+            format!("changing directory to {}", expanded(launch.attributes.workingdir.as_ref()))
+        }
         Step::Exec => {
             let command = expanded(launch.cmd.first());
             if !command.contains('/') && failure.cause.raw_os_error() == Some(2) {

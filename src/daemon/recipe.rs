@@ -65,7 +65,7 @@ impl Kitchen {
     pub(super) fn look_up(&mut self, config: &Config) {
         self.ids.clear();
         for program in config.programs.values() {
-            let indexes = match &program.launch.user {
+            let indexes = match &program.launch.attributes.user {
                 Some(user) if user.as_plain().is_none() => program.numprocs,
                 _ => 1,
             };
@@ -86,7 +86,9 @@ impl Kitchen {
             Some(Ok(ids)) => Ok(ids.as_ref()),
             Some(Err(error)) => Err(error.clone()),
             // Nobody is as good as root: what was not looked up is not started.
-            None if program.launch.user.is_some() || program.launch.group.is_some() => {
+            None if program.launch.attributes.user.is_some()
+                || program.launch.attributes.group.is_some() =>
+            {
                 Err("its user was not looked up".to_owned())
             }
             None => Ok(None),
@@ -160,7 +162,8 @@ impl Kitchen {
         let command = command.unwrap_or_default();
         let path = env.get(OsStr::new("PATH")).map(|path| path.to_string_lossy());
         let found = exec::candidates(&command, path.as_deref());
-        let folder = launch.workingdir.as_ref().map(|folder| folder.expand(index, &name));
+        let folder =
+            launch.attributes.workingdir.as_ref().map(|folder| folder.expand(index, &name));
         // Another user may stop the child before it is the program; see sys::spawn.
         let mode = match ids {
             Some(_) => Mode::Apart,
@@ -172,15 +175,18 @@ impl Kitchen {
             files: found,
             stdio: [self.null.as_raw_fd(), 1, 2],
             folder: folder.map(|folder| c_string(folder, "workingdir")).transpose()?,
-            umask: launch.umask,
+            umask: launch.attributes.umask,
             ids: ids.filter(|ids| !is_me(ids)).map(|i| (i.uid, i.gid, i.groups.clone())),
             limits: self
                 .inherited_limits()
-                .chain(launch.limits.iter().filter_map(numbers))
+                .chain(launch.attributes.limits.iter().filter_map(numbers))
                 .collect(),
-            nice: launch.nice,
-            oom_score_adj: launch.oom_score_adj.and_then(|n| CString::new(n.to_string()).ok()),
-            no_new_privs: launch.no_new_privs,
+            nice: launch.attributes.nice,
+            oom_score_adj: launch
+                .attributes
+                .oom_score_adj
+                .and_then(|n| CString::new(n.to_string()).ok()),
+            no_new_privs: launch.attributes.no_new_privs,
             record: None,
             extras: Extras::default(),
         };
@@ -290,7 +296,7 @@ impl Kitchen {
     ) -> Result<BTreeMap<OsString, OsString>, String> {
         let launch = &process.program.launch;
         let (index, name) = (process.index, process.name());
-        let mut env = match &launch.inherit_env {
+        let mut env = match &launch.attributes.inherit_env {
             InheritEnv::All => self.inherited.clone(),
             InheritEnv::Nothing => BTreeMap::new(),
             InheritEnv::Only(names) => {
@@ -299,7 +305,7 @@ impl Kitchen {
             }
         };
         let mut set = |key: &str, value: String| env.insert(key.into(), value.into());
-        for (key, value) in &launch.base_env {
+        for (key, value) in &launch.attributes.base_env {
             set(key, value.expand(index, &name));
         }
         for (key, value) in env_files(launch, index, &name)? {
@@ -311,7 +317,7 @@ impl Kitchen {
             set("LOGNAME", account.name.clone());
             set("SHELL", account.shell.clone());
         }
-        for (key, value) in &launch.env {
+        for (key, value) in &launch.attributes.env {
             set(key, value.expand(index, &name));
         }
         set("TASKMASTER_PROGRAM", process.program.name.to_string());
@@ -336,11 +342,11 @@ fn output(process: &Process, which: Which) -> &Output {
 }
 
 fn who(program: &Program, index: u32) -> Who {
-    let user = program.launch.user.as_ref().map(|user| {
+    let user = program.launch.attributes.user.as_ref().map(|user| {
         // A user's name may hold the index, but not the process's name, which changes.
         user.expand(index, &format!("{}:{index}", program.name))
     });
-    (user, program.launch.group.clone())
+    (user, program.launch.attributes.group.clone())
 }
 
 /// Whether there is nothing to become, which only root could.
@@ -350,7 +356,7 @@ fn is_me(ids: &Ids) -> bool {
 
 fn env_files(launch: &Launch, index: u32, name: &str) -> Result<Vec<(String, String)>, String> {
     let mut pairs = Vec::new();
-    for file in &launch.env_file {
+    for file in &launch.attributes.env_file {
         let path = PathBuf::from(file.path.expand(index, name));
         let reading = |error| failed("reading env_file", &path, &error);
         let (opened, provenance) = match trust::open(&path) {

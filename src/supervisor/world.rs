@@ -20,8 +20,9 @@ use super::{
     Then,
 };
 use crate::config::{
-    Autorestart, Backoff, Condition, Config, Daemon, Dependency, ExitWhen, Expected, InheritEnv,
-    Launch, Level, Log, LogFormat, LogTarget, Output, Policy, Program, Signal, Template, diff,
+    Attributes, Autorestart, Backoff, Condition, Config, Daemon, Dependency, ExitWhen, Expected,
+    InheritEnv, Launch, Level, Log, LogFormat, LogTarget, Output, Policy, Program, Signal,
+    Template, diff,
 };
 
 /// A program with every default.
@@ -52,18 +53,20 @@ pub(super) fn program(name: &str, numprocs: u32) -> Program {
         }),
         launch: Launch {
             cmd: vec![Template::from("run")],
-            inherit_env: InheritEnv::All,
-            base_env: BTreeMap::new(),
-            env_file: Vec::new(),
-            env: BTreeMap::new(),
-            workingdir: None,
-            umask: None,
-            user: None,
-            group: None,
-            limits: BTreeMap::new(),
-            nice: None,
-            oom_score_adj: None,
-            no_new_privs: false,
+            attributes: Rc::new(Attributes {
+                inherit_env: InheritEnv::All,
+                base_env: BTreeMap::new(),
+                env_file: Vec::new(),
+                env: BTreeMap::new(),
+                workingdir: None,
+                umask: None,
+                user: None,
+                group: None,
+                limits: BTreeMap::new(),
+                nice: None,
+                oom_score_adj: None,
+                no_new_privs: false,
+            }),
             stdout: Output::Discard,
             stderr: Output::Discard,
         },

@@ -117,7 +117,7 @@ fn programs_run_as_the_daemons_user_where_it_has_one() {
 #[test]
 fn its_umask_is_the_programs_unless_they_say_so() {
     let config = good("daemon: {umask: 077}\nprograms: {a: {cmd: x}, b: {cmd: x, umask: 022}}");
-    let umask = |name: &str| config.programs[name].launch.umask;
+    let umask = |name: &str| config.programs[name].launch.attributes.umask;
     assert_eq!((umask("a"), umask("b")), (Some(0o77), Some(0o22)));
 }
 

@@ -17,8 +17,8 @@ programs:
     let launch = &config.programs["a"].launch;
     let words: Vec<&str> = launch.cmd.iter().map(plain).collect();
     assert_eq!(words, ["run", "/p:/f:/d:/bin", "df", "d", "/home/me"]);
-    assert_eq!(plain(&launch.env["OWN"]), "df");
-    assert_eq!(launch.base_env.keys().collect::<Vec<_>>(), ["D"], "less what env sets");
+    assert_eq!(plain(&launch.attributes.env["OWN"]), "df");
+    assert_eq!(launch.attributes.base_env.keys().collect::<Vec<_>>(), ["D"], "less what env sets");
 }
 
 #[test]
@@ -49,17 +49,17 @@ fn own_names_hold_in_every_expanded_key() {
     );
     let launch = &p.launch;
     assert_eq!(plain(&launch.cmd[0]), "p");
-    assert_eq!(launch.workingdir, Some("/srv/w".into()));
-    assert_eq!(launch.user.as_ref().unwrap().expand(4, "p:4"), "u4");
-    assert_eq!(launch.env_file[0].path.expand(4, "p:4"), "/srv/p:4.env");
+    assert_eq!(launch.attributes.workingdir, Some("/srv/w".into()));
+    assert_eq!(launch.attributes.user.as_ref().unwrap().expand(4, "p:4"), "u4");
+    assert_eq!(launch.attributes.env_file[0].path.expand(4, "p:4"), "/srv/p:4.env");
     assert_eq!(launch.stdout, Output::File("/srv/p.out".into()));
-    assert_eq!(launch.env["PORT"].expand(4, "p:4"), "804");
+    assert_eq!(launch.attributes.env["PORT"].expand(4, "p:4"), "804");
 }
 
 #[test]
 fn daemon_env_knows_the_program_and_is_checked_without_any() {
     let config = good("daemon: {env: {WHO: '${program}'}}\nprograms: {a: {cmd: x}, b: {cmd: x}}");
-    assert_eq!(plain(&config.programs["b"].launch.base_env["WHO"]), "b");
+    assert_eq!(plain(&config.programs["b"].launch.attributes.base_env["WHO"]), "b");
     assert_eq!(problems("daemon: {env: {A: '${NOPE}'}}").len(), 1);
 }
 

@@ -50,12 +50,12 @@ fn the_classic_sample_loads_unchanged() {
     let words: Vec<&str> = nginx.launch.cmd.iter().map(plain).collect();
     assert_eq!(words, ["/usr/local/bin/nginx", "-c", "/etc/nginx/test.conf"]);
     assert_eq!(nginx.policy.exitcodes, [Expected::Code(0), Expected::Code(2)]);
-    assert_eq!(nginx.launch.umask, Some(0o22));
-    assert_eq!(nginx.launch.env["ANSWER"], "42".into());
+    assert_eq!(nginx.launch.attributes.umask, Some(0o22));
+    assert_eq!(nginx.launch.attributes.env["ANSWER"], "42".into());
     assert_eq!(nginx.launch.stdout, Output::File("/tmp/nginx.stdout".into()));
     assert_eq!((nginx.policy.starttime, nginx.policy.stoptime), (seconds(5), seconds(10)));
     let vogsphere = &config.programs["vogsphere"];
-    assert_eq!((vogsphere.numprocs, vogsphere.launch.umask), (8, Some(0o77)));
+    assert_eq!((vogsphere.numprocs, vogsphere.launch.attributes.umask), (8, Some(0o77)));
     assert_eq!(vogsphere.policy.stopsignal, Signal(libc::SIGUSR1));
     assert_eq!(vogsphere.policy.exitcodes, [Expected::Code(0)]);
 }
@@ -74,10 +74,17 @@ fn a_program_that_says_nothing_more_than_its_command_has_the_defaults() {
     let backoff = Backoff { initial: seconds(1), max: seconds(60), factor: 2.0, jitter: 0.0 };
     assert_eq!(policy.backoff, backoff);
     let launch = &p.launch;
-    assert_eq!(launch.inherit_env, InheritEnv::All);
-    assert!(launch.env.is_empty() && launch.base_env.is_empty() && launch.limits.is_empty());
+    assert_eq!(launch.attributes.inherit_env, InheritEnv::All);
+    assert!(
+        launch.attributes.env.is_empty()
+            && launch.attributes.base_env.is_empty()
+            && launch.attributes.limits.is_empty()
+    );
     assert_eq!((&launch.stdout, &launch.stderr), (&Output::Auto, &Output::Auto));
-    assert_eq!((launch.umask, launch.nice, launch.oom_score_adj), (None, None, None));
+    assert_eq!(
+        (launch.attributes.umask, launch.attributes.nice, launch.attributes.oom_score_adj),
+        (None, None, None)
+    );
 }
 
 #[test]
@@ -155,9 +162,9 @@ fn counts_have_bounds() {
     assert_eq!(program("startretries: 0").policy.startretries, Some(0));
     assert_eq!(program("startretries: unlimited").policy.startretries, None);
     assert_eq!(refused("startretries: -1"), "startretries: must be a count, or unlimited, not -1");
-    assert_eq!(program("nice: -20").launch.nice, Some(-20));
+    assert_eq!(program("nice: -20").launch.attributes.nice, Some(-20));
     assert_eq!(refused("nice: 20"), "nice: must be -20 to 19, not 20");
-    assert_eq!(program("oom_score_adj: -1000").launch.oom_score_adj, Some(-1000));
+    assert_eq!(program("oom_score_adj: -1000").launch.attributes.oom_score_adj, Some(-1000));
     assert_eq!(refused("oom_score_adj: 1001"), "oom_score_adj: must be -1000 to 1000, not 1001");
 }
 
@@ -165,7 +172,7 @@ fn counts_have_bounds() {
 fn truth_is_yes_or_on_too() {
     assert!(!program("autostart: No").policy.autostart);
     assert!(program("stopasgroup: on").policy.stopasgroup);
-    assert!(program("no_new_privs: 'yes'").launch.no_new_privs);
+    assert!(program("no_new_privs: 'yes'").launch.attributes.no_new_privs);
     assert_eq!(refused("autostart: 1"), "autostart: must be true or false, not 1");
 }
 
@@ -324,6 +331,7 @@ fn supervisors_keys_without_a_counterpart_name_the_way_out() {
 fn env_values_are_taken_as_they_are_written() {
     let env = &program("env: {A: 1.50, B: 022, C: yes, D: , E: ~, F: 'null', G: 0x1F, H: true}")
         .launch
+        .attributes
         .env;
     let values: Vec<&str> = env.values().map(plain).collect();
     assert_eq!(values, ["1.50", "022", "yes", "", "", "null", "0x1F", "true"]);
@@ -336,13 +344,13 @@ fn env_values_are_taken_as_they_are_written() {
     ] {
         assert_eq!(refused(keys), why);
     }
-    assert!(program("env: ").launch.env.is_empty());
+    assert!(program("env: ").launch.attributes.env.is_empty());
 }
 
 #[test]
 fn env_files_are_paths_that_may_be_optional() {
     let files = |text: &str| -> Vec<(String, bool)> {
-        let files = program(&format!("env_file: {text}")).launch.env_file.clone();
+        let files = program(&format!("env_file: {text}")).launch.attributes.env_file.clone();
         files.iter().map(|file| (plain(&file.path).to_owned(), file.optional)).collect()
     };
     assert_eq!(files("a.env"), [("/srv/a.env".to_owned(), false)]);
@@ -353,7 +361,7 @@ fn env_files_are_paths_that_may_be_optional() {
 #[test]
 fn what_is_inherited_is_all_nothing_or_some() {
     let inherited =
-        |text: &str| program(&format!("inherit_env: {text}")).launch.inherit_env.clone();
+        |text: &str| program(&format!("inherit_env: {text}")).launch.attributes.inherit_env.clone();
     assert_eq!(inherited("true"), InheritEnv::All);
     assert_eq!(inherited("no"), InheritEnv::Nothing);
     assert_eq!(
@@ -370,10 +378,10 @@ fn what_is_inherited_is_all_nothing_or_some() {
 #[test]
 fn users_folders_and_masks_are_kept_as_they_are_written() {
     let p = program("user: 1000, group: www, workingdir: rel/dir, umask: 0o27");
-    assert_eq!(p.launch.user, Some("1000".into()));
-    assert_eq!(p.launch.group.as_deref(), Some("www"));
-    assert_eq!(p.launch.workingdir, Some("rel/dir".into()));
-    assert_eq!(p.launch.umask, Some(0o27));
+    assert_eq!(p.launch.attributes.user, Some("1000".into()));
+    assert_eq!(p.launch.attributes.group.as_deref(), Some("www"));
+    assert_eq!(p.launch.attributes.workingdir, Some("rel/dir".into()));
+    assert_eq!(p.launch.attributes.umask, Some(0o27));
     assert_eq!(
         refused("umask: 888"),
         "umask: must be an octal mask such as 022, 0 to 777, not 888"
@@ -388,6 +396,7 @@ fn limits_go_by_their_names() {
     let limits =
         program("limits: {nofile: 65536, CORE: 0, as: 1GB, cpu: unlimited, nproc: [1, 2]}")
             .launch
+            .attributes
             .limits
             .clone();
     let expected = [

@@ -130,10 +130,19 @@ programs:
     );
     let [a, b, c] = ["a", "b", "c"].map(|name| &config.programs[name]);
     assert_eq!(b.launch.cmd, a.launch.cmd);
-    assert_eq!((a.launch.nice, b.launch.nice, c.launch.nice), (Some(1), Some(2), Some(3)));
-    assert_eq!((plain(&b.launch.env["A"]), plain(&b.launch.env["B"])), ("a", "b"));
-    assert_eq!(c.launch.umask, Some(0o27));
-    assert_eq!((plain(&c.launch.env["A"]), plain(&c.launch.env["C"])), ("first", "c"));
+    assert_eq!(
+        (a.launch.attributes.nice, b.launch.attributes.nice, c.launch.attributes.nice),
+        (Some(1), Some(2), Some(3))
+    );
+    assert_eq!(
+        (plain(&b.launch.attributes.env["A"]), plain(&b.launch.attributes.env["B"])),
+        ("a", "b")
+    );
+    assert_eq!(c.launch.attributes.umask, Some(0o27));
+    assert_eq!(
+        (plain(&c.launch.attributes.env["A"]), plain(&c.launch.attributes.env["C"])),
+        ("first", "c")
+    );
 }
 
 #[test]
@@ -195,9 +204,9 @@ fn defaults_stand_under_every_program() {
          programs: {a: {}, b: {nice: 6, cmd: other, env: {B: 3}}}",
     );
     let [a, b] = ["a", "b"].map(|name| &config.programs[name].launch);
-    assert_eq!((a.nice, b.nice), (Some(5), Some(6)));
+    assert_eq!((a.attributes.nice, b.attributes.nice), (Some(5), Some(6)));
     assert_eq!((plain(&a.cmd[0]), plain(&b.cmd[0])), ("run", "other"));
-    assert_eq!((plain(&b.env["A"]), plain(&b.env["B"])), ("1", "3"));
+    assert_eq!((plain(&b.attributes.env["A"]), plain(&b.attributes.env["B"])), ("1", "3"));
 }
 
 #[test]

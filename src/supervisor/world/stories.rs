@@ -24,7 +24,7 @@ fn a_reload_touches_only_what_changed() {
     let mut world = World::new(vec![program("a", 1), program("b", 1), program("c", 1)]);
     let (a, b, c) = (world.pid("a"), world.pid("b"), world.pid("c"));
     let (mut new_b, mut new_c) = (program("b", 1), program("c", 1));
-    new_b.launch.nice = Some(5);
+    new_b.attributes_mut().nice = Some(5);
     new_c.policy_mut().stoptime = Duration::from_secs(1);
     world.reload(vec![program("a", 1), new_b, new_c]);
     assert_eq!((world.pid("a"), world.pid("c")), (a, c));
@@ -36,7 +36,7 @@ fn what_a_person_stopped_stays_stopped_through_a_reload() {
     let mut world = World::new(vec![program("a", 1)]);
     world.ask("a", Event::Stop);
     let mut new = program("a", 1);
-    new.launch.nice = Some(5);
+    new.attributes_mut().nice = Some(5);
     world.reload(vec![new]);
     assert_eq!(world.state("a"), StateName::Stopped);
 }
@@ -64,7 +64,7 @@ fn one_that_was_given_up_is_tried_afresh_when_its_command_changes() {
     assert_eq!(world.state("a"), StateName::Fatal);
     world.broken.clear();
     let mut new = program("a", 1);
-    new.launch.nice = Some(1);
+    new.attributes_mut().nice = Some(1);
     assert_eq!(world.reload(vec![new]), ["a: try afresh (nice)"]);
     world.wait(1);
     assert_eq!(world.state("a"), StateName::Running);

@@ -102,7 +102,7 @@ impl Storm {
             policy.backoff.initial = millis(dice.one(&[100, 1000]));
             policy.stoptime = millis(dice.one(&[0, 1000, 10_000]));
             policy.stopasgroup = dice.below(2) == 0;
-            made.launch.nice = dice.one(&[None, None, Some(1)]);
+            made.attributes_mut().nice = dice.one(&[None, None, Some(1)]);
             programs.push(made);
         }
         programs
