@@ -191,7 +191,7 @@ fn failed(supervisor: &Supervisor, process: &Process, state: StateName) -> Strin
 /// never told as a success.
 fn status_of(process: &Process) -> u8 {
     const NOT_EXECUTED: u8 = 127;
-    if let Some(Failure::Launch(_)) = process.failure {
+    if let Some(Failure::Launch(_)) = process.failure.as_deref() {
         return NOT_EXECUTED;
     }
     let status = match process.last_end {

@@ -133,19 +133,20 @@ fn starting(process: &Process, awaits: Awaits) -> String {
 }
 
 fn running(process: &Process, at: &str) -> String {
-    let restarted = match (&process.last_failure, process.last_end) {
+    let restarted = match (process.last_failure.as_deref(), process.last_end) {
         (Some(why), Some(_)) if process.restarts > 0 => Some(failed(why)),
         (None, Some((exit, _))) if process.restarts > 0 => Some(ended(exit)),
         (_, _) => None,
     };
     let restarted = restarted.map(|why| format!("restarted {at}: {why}"));
-    let words: Vec<String> = process.note.iter().cloned().chain(restarted).collect();
+    let words: Vec<String> =
+        process.note.as_deref().map(str::to_owned).into_iter().chain(restarted).collect();
     words.join("; ")
 }
 
 /// What went wrong besides how it ended.
 fn failed(failure: &Failure) -> String {
-    let noted = |what: String, note: &Option<String>| match note {
+    let noted = |what: String, note: &Option<Box<str>>| match note {
         Some(note) => format!("{what}: {note}"),
         None => what,
     };
@@ -160,7 +161,7 @@ fn failed(failure: &Failure) -> String {
 
 /// Why a process is not up.
 pub(super) fn reason(process: &Process) -> String {
-    match (&process.failure, process.last_end) {
+    match (process.failure.as_deref(), process.last_end) {
         (Some(failure), _) => failed(failure),
         (None, Some((exit, _))) => ended(exit),
         (None, None) => "never ended".to_owned(),
@@ -241,7 +242,7 @@ fn event_name(state: StateName) -> EventName {
 fn message(supervisor: &Supervisor, process: &Process, change: &Change, now: Instant) -> String {
     let why = || change.end.map_or_else(|| reason(process), |(exit, _)| ended(exit));
     // A launch that failed has a reason of its own, which says more than its exit code.
-    let failed = || process.failure.as_ref().map_or_else(why, failed);
+    let failed = || process.failure.as_deref().map_or_else(why, failed);
     match change.to {
         State::Stopped => change.end.map_or_else(|| "stopped".to_owned(), |(exit, _)| ended(exit)),
         State::Waiting { .. } => order::waits(supervisor, &process.program),

@@ -12,7 +12,7 @@ use super::past::Past;
 use super::state::{Change, Exit, Moment, Pid, State, Then};
 use crate::config::Program;
 
-/// One process of a program.
+/// One process of a program. There may be ten thousand: what few have lies elsewhere.
 #[derive(Debug)]
 pub struct Process {
     /// The program, as it is configured now.
@@ -30,11 +30,11 @@ pub struct Process {
     /// Its last ends.
     pub past: Past,
     /// Why it is not up, if that is more than how it ended.
-    pub failure: Option<Failure>,
+    pub failure: Option<Box<Failure>>,
     /// The same of the last end.
-    pub last_failure: Option<Failure>,
+    pub last_failure: Option<Box<Failure>>,
     /// What is known of it from probes, in words: why the last one failed, or its own STATUS.
-    pub note: Option<String>,
+    pub note: Option<Box<str>>,
     /// When it was last launched.
     pub launched: Option<Instant>,
     /// Whether nothing but enabling starts it.
@@ -59,9 +59,9 @@ pub enum Failure {
     /// It could not be launched or executed: the step and the cause.
     Launch(String),
     /// It was not ready within this time; what was known of it then.
-    NotReady(Duration, Option<String>),
+    NotReady(Duration, Option<Box<str>>),
     /// It was not well; what was known of it then.
-    Unhealthy(Option<String>),
+    Unhealthy(Option<Box<str>>),
 }
 
 impl Process {
@@ -107,7 +107,7 @@ impl Process {
         if let State::Stopping { then: Then::Fail { .. }, .. } = change.to
             && let Some(ready) = &self.program.policy.ready
         {
-            self.failure = Some(Failure::NotReady(ready.timeout, self.note.clone()));
+            self.failure = Some(Box::new(Failure::NotReady(ready.timeout, self.note.clone())));
         }
     }
 

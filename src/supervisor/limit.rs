@@ -1,13 +1,12 @@
 //! `max_restarts`: how often a process may be started without anybody asking.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::config::MaxRestarts;
 
 /// The latest starts that nobody asked for: as many as the limit allows, and no more.
 #[derive(Debug, Default)]
-pub(super) struct Restarts(VecDeque<Instant>);
+pub(super) struct Restarts(Vec<Instant>);
 
 impl FromIterator<Instant> for Restarts {
     fn from_iter<T: IntoIterator<Item = Instant>>(times: T) -> Self {
@@ -19,7 +18,10 @@ impl Restarts {
     /// There was one more.
     pub(super) fn add(&mut self, at: Instant, limit: Option<&MaxRestarts>) {
         let most = limit.map_or(0, |limit| usize::try_from(limit.count).unwrap_or(usize::MAX));
-        self.0.push_back(at);
+        if most == 0 {
+            return self.0.clear();
+        }
+        self.0.push(at);
         let surplus = self.0.len().saturating_sub(most);
         self.0.drain(..surplus);
     }

@@ -53,6 +53,9 @@ use process::{deadline, on_event};
 use rolling::Roll;
 use state::{Action, Around};
 
+/// Room that is kept for effects when there are none.
+const EFFECTS_KEPT: usize = 64;
+
 /// Which process, for as long as it has an entry. Numbers are used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(usize);
@@ -162,6 +165,10 @@ impl Supervisor {
     /// The next thing to do.
     pub fn next_effect(&mut self) -> Option<Effect> {
         let effect = self.effects.pop_front();
+        if effect.is_none() {
+            // A thousand starts have been, and need not be for a while.
+            self.effects.shrink_to(EFFECTS_KEPT);
+        }
         if let Some(Effect::Forgotten { id, .. }) = effect {
             // All that was to be told of it has been: its number is free.
             if let Some(slot) = self.slots.get_mut(id.0) {
@@ -217,7 +224,7 @@ impl Supervisor {
     /// A launch failed, for this reason.
     pub fn spawn_failed(&mut self, id: Id, reason: String, now: Moment) {
         if let Some(process) = self.slot(id) {
-            process.failure = Some(Failure::Launch(reason));
+            process.failure = Some(Box::new(Failure::Launch(reason)));
         }
         self.event(id, Event::SpawnFailed, now);
     }
@@ -225,14 +232,14 @@ impl Supervisor {
     /// A live process could not be executed after all, for this reason. Its end follows.
     pub fn exec_failed(&mut self, id: Id, reason: String) {
         if let Some(process) = self.slot(id) {
-            process.failure = Some(Failure::Launch(reason));
+            process.failure = Some(Box::new(Failure::Launch(reason)));
         }
     }
 
     /// What is known of a process from its probes, in words, from now on; none: nothing.
     pub fn note(&mut self, id: Id, note: Option<String>) {
         if let Some(process) = self.slot(id) {
-            process.note = note;
+            process.note = note.map(String::into_boxed_str);
         }
     }
 
@@ -380,7 +387,7 @@ impl Supervisor {
             }
             Action::Unhealthy(pid) => {
                 if let Some(process) = self.slot(id) {
-                    process.failure = Some(Failure::Unhealthy(process.note.clone()));
+                    process.failure = Some(Box::new(Failure::Unhealthy(process.note.clone())));
                 }
                 self.effects.push_back(Effect::Unhealthy(id, pid));
             }

@@ -26,8 +26,8 @@ pub(super) struct Order {
 /// How a program stands: its edges, and how far its processes have got.
 #[derive(Debug, Default)]
 struct Standing {
-    needs: Needs,
-    needed_by: Needs,
+    /// None: nothing needs it and it needs nothing, as with most.
+    edges: Option<Box<Edges>>,
     /// Its processes, but for those that are to be forgotten.
     members: u32,
     started: u32,
@@ -36,7 +36,14 @@ struct Standing {
     stopping: u32,
     /// Those of which nothing comes unless somebody does something.
     resting: u32,
-    /// Those in WAITING.
+}
+
+/// What a program has to do with others.
+#[derive(Debug, Default)]
+struct Edges {
+    needs: Needs,
+    needed_by: Needs,
+    /// Its processes in WAITING.
     waiting: BTreeSet<Id>,
     /// Those that are to stop when nothing needs them any more.
     held: BTreeSet<Id>,
@@ -120,7 +127,11 @@ impl Standing {
         change(&mut self.completed, old.completed, new.completed);
         change(&mut self.stopping, old.stopping, new.stopping);
         change(&mut self.resting, old.resting, new.resting);
-        for (set, is_in) in [(&mut self.waiting, new.waiting), (&mut self.held, new.held)] {
+        if self.edges.is_none() && !new.waiting && !new.held {
+            return;
+        }
+        let edges = self.edges_mut();
+        for (set, is_in) in [(&mut edges.waiting, new.waiting), (&mut edges.held, new.held)] {
             if is_in {
                 set.insert(id);
             } else {
@@ -129,9 +140,18 @@ impl Standing {
         }
     }
 
+    fn edges(&self) -> impl Iterator<Item = &Edges> {
+        self.edges.iter().map(|edges| &**edges)
+    }
+
+    fn edges_mut(&mut self) -> &mut Edges {
+        self.edges.get_or_insert_default()
+    }
+
     /// A condition of `completed` wants nothing of it that is up.
     fn held_by(&self) -> impl Iterator<Item = &Rc<str>> {
-        let up = self.needed_by.iter().filter(|(_, need)| need.on != Condition::Completed);
+        let needed_by = self.edges().flat_map(|edges| &edges.needed_by);
+        let up = needed_by.filter(|(_, need)| need.on != Condition::Completed);
         up.map(|(name, _)| name)
     }
 }
@@ -151,33 +171,36 @@ impl Order {
         Tipped { came, calm: !was_calm && standing.stopping == 0 }
     }
 
+    fn edges(&self, program: &str) -> impl Iterator<Item = &Edges> {
+        self.programs.get(program).into_iter().flat_map(Standing::edges)
+    }
+
     /// The processes of a program in WAITING.
     pub(super) fn waiting(&self, program: &str) -> Vec<Id> {
-        self.programs.get(program).map(|s| s.waiting.iter().copied().collect()).unwrap_or_default()
+        self.edges(program).flat_map(|edges| &edges.waiting).copied().collect()
     }
 
     /// The processes of a program whose stop is held.
     pub(super) fn held(&self, program: &str) -> Vec<Id> {
-        self.programs.get(program).map(|s| s.held.iter().copied().collect()).unwrap_or_default()
+        self.edges(program).flat_map(|edges| &edges.held).copied().collect()
     }
 
     /// The programs that have any of those.
     pub(super) fn holding(&self) -> Vec<Rc<str>> {
-        let holding = self.programs.iter().filter(|(_, standing)| !standing.held.is_empty());
+        let holds = |standing: &Standing| standing.edges().any(|edges| !edges.held.is_empty());
+        let holding = self.programs.iter().filter(|(_, standing)| holds(standing));
         holding.map(|(name, _)| name.clone()).collect()
     }
 
     /// What a program needs.
     pub(super) fn needs(&self, program: &str) -> Vec<(Rc<str>, Dependency)> {
-        let standing = self.programs.get(program);
-        let needs = standing.into_iter().flat_map(|standing| &standing.needs);
+        let needs = self.edges(program).flat_map(|edges| &edges.needs);
         needs.map(|(name, need)| (name.clone(), *need)).collect()
     }
 
     /// What needs a program.
     pub(super) fn needed_by(&self, program: &str) -> Vec<(Rc<str>, Dependency)> {
-        let standing = self.programs.get(program);
-        let needs = standing.into_iter().flat_map(|standing| &standing.needed_by);
+        let needs = self.edges(program).flat_map(|edges| &edges.needed_by);
         needs.map(|(name, need)| (name.clone(), *need)).collect()
     }
 
@@ -218,7 +241,7 @@ impl Order {
     /// A program has gone, and with it what it needed.
     pub(super) fn drop_program(&mut self, program: &Rc<str>) {
         self.set_needs(program, &Needs::new());
-        if self.programs.get(program).is_some_and(|standing| standing.needed_by.is_empty()) {
+        if self.edges(program).all(|edges| edges.needed_by.is_empty()) {
             self.programs.remove(program);
         }
     }
@@ -226,15 +249,18 @@ impl Order {
     /// What a program needs from now on.
     pub(super) fn set_needs(&mut self, program: &Rc<str>, needs: &Needs) {
         let standing = self.programs.entry(program.clone()).or_default();
-        let old = std::mem::replace(&mut standing.needs, needs.clone());
+        if standing.edges.is_none() && needs.is_empty() {
+            return;
+        }
+        let old = std::mem::replace(&mut standing.edges_mut().needs, needs.clone());
         for name in old.keys() {
             if let Some(other) = self.programs.get_mut(name) {
-                other.needed_by.remove(program);
+                other.edges_mut().needed_by.remove(program);
             }
         }
         for (name, need) in needs {
             let other = self.programs.entry(name.clone()).or_default();
-            other.needed_by.insert(program.clone(), *need);
+            other.edges_mut().needed_by.insert(program.clone(), *need);
         }
     }
 
@@ -267,7 +293,8 @@ impl Order {
             let standing =
                 self.programs.get(name).filter(|s| *name == *root || s.started < s.members);
             let Some(standing) = standing else { return Vec::new() };
-            let unmet = standing.needs.iter().filter(|(name, need)| !self.meets(name, need.on));
+            let needs = standing.edges().flat_map(|edges| &edges.needs);
+            let unmet = needs.filter(|(name, need)| !self.meets(name, need.on));
             unmet.map(|(name, _)| name.clone()).collect()
         })
     }

@@ -1,6 +1,5 @@
 //! What became of a process before: its last ends, for people who ask.
 
-use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -27,15 +26,16 @@ pub struct PastEnd {
 
 /// The last ends, oldest first. One that never ended takes no room.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Past(VecDeque<PastEnd>);
+pub struct Past(Vec<PastEnd>);
 
 impl Past {
     /// Remembers one more, and forgets the oldest if there are too many.
     pub fn add(&mut self, end: PastEnd) {
         if self.0.len() == KEPT {
-            self.0.pop_front();
+            self.0.remove(0);
         }
-        self.0.push_back(end);
+        self.0.reserve_exact(1);
+        self.0.push(end);
     }
 
     /// Those that are remembered, oldest first.

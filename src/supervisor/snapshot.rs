@@ -182,7 +182,7 @@ impl Process {
             since: self.since,
             restarts: self.restarts,
             last_end: self.last_end,
-            failure: self.failure.clone(),
+            failure: self.failure.as_deref().cloned(),
             failed_at: self.failed_at.map(|at| base.nanos(at)),
             restarted: self.restarted.times().map(|at| base.nanos(at)).collect(),
         }
@@ -225,8 +225,8 @@ impl Supervisor {
             process.since = left.since;
             process.restarts = left.restarts;
             process.last_end = left.last_end;
-            process.failure.clone_from(&left.failure);
-            process.last_failure.clone_from(&left.failure);
+            process.failure = left.failure.clone().map(Box::new);
+            process.last_failure.clone_from(&process.failure);
             process.failed_at = left.failed_at.map(|at| base.instant(at));
             process.restarted = left.restarted.iter().map(|at| base.instant(*at)).collect();
             process.ever = left.since.is_some();

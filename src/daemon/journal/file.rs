@@ -32,7 +32,8 @@ pub(in crate::daemon) struct Journal {
     /// Beyond this size it is written anew.
     enough: u64,
     boot: u64,
-    up: HashMap<Pid, Up>,
+    /// Apart from the table, which is never full.
+    up: HashMap<Pid, Box<Up>>,
     /// Those of them that have been sent the stop signal.
     asked: HashSet<Pid>,
     in_trouble: bool,
@@ -108,7 +109,7 @@ impl Journal {
 
     /// Remembers a live process.
     pub(in crate::daemon) fn remember(&mut self, up: Up) {
-        self.up.insert(up.pid, up);
+        self.up.insert(up.pid, Box::new(up));
     }
 
     /// It lives no more.
@@ -130,7 +131,7 @@ impl Journal {
 
     /// What is on record of a process, if it lives.
     pub(in crate::daemon) fn up_of(&self, process: &Process) -> Option<&Up> {
-        process.state.process().and_then(|(pid, _)| self.up.get(&pid))
+        process.state.process().and_then(|(pid, _)| Some(&**self.up.get(&pid)?))
     }
 
     /// Whether the last write failed and somebody has been told.

@@ -18,7 +18,7 @@ impl World {
     }
 
     pub(super) fn failure(&self, name: &str) -> Option<Failure> {
-        self.supervisor.get(self.id(name)).unwrap().failure.clone()
+        self.supervisor.get(self.id(name)).unwrap().failure.as_deref().cloned()
     }
 }
 
@@ -38,9 +38,9 @@ fn one_that_is_not_ready_in_time_is_stopped_and_has_failed_to_start() {
     let mut world = World::new(vec![ready(program("a", 1), 60)]);
     world.stubborn.insert("a");
     let id = world.id("a");
-    world.supervisor.note(id, Some("refused".to_owned()));
+    world.supervisor.note(id, Some("refused".into()));
     world.wait(60);
-    let failure = Failure::NotReady(Duration::from_secs(60), Some("refused".to_owned()));
+    let failure = Failure::NotReady(Duration::from_secs(60), Some("refused".into()));
     assert_eq!((world.state("a"), world.failure("a")), (StateName::Stopping, Some(failure)));
     // Too late.
     world.says("a", Event::Ready);
@@ -95,7 +95,7 @@ fn one_that_is_not_well_is_stopped_and_that_is_an_unexpected_end() {
     );
     let process = world.supervisor.get(id).unwrap();
     assert_eq!(process.last_end, Some((Exit::Signal(libc::SIGTERM), false)));
-    assert_eq!(process.last_failure, Some(Failure::Unhealthy(Some("HTTP 500".to_owned()))));
+    assert_eq!(process.last_failure, Some(Box::new(Failure::Unhealthy(Some("HTTP 500".into())))));
     assert_eq!(process.note, None);
 }
 
