@@ -9,17 +9,19 @@
 //! and how many probes begin in a turn is bounded.
 //!
 //! Nothing is decided here: what was heard comes out as [`News`], and [`tend`] hands it on. An
-//! upgrade hands all of it over ([`kept`]).
+//! upgrade hands all of it over ([`keep`]).
 
 mod attempt;
 mod flight;
 mod http;
+mod keep;
 pub(super) mod kept;
 mod line;
 mod mailbox;
 mod notice;
 mod post;
 mod schedule;
+mod stage;
 mod tend;
 mod watch;
 
@@ -32,7 +34,8 @@ use std::time::{Duration, Instant};
 use attempt::Attempt;
 use line::Line;
 use notice::{Notice, Watchdog};
-use watch::{Flight, Polled, Stage, Watch};
+use stage::Stage;
+use watch::{Flight, Polled, Watch};
 
 use crate::config::{ReadyHow, Template};
 use crate::supervisor::{Id, Pid, Process};

@@ -3,14 +3,13 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
 use super::attempt::{Answer, Attempt};
 use super::line::Line;
 use super::mailbox::Post;
 use super::schedule::{Schedule, Verdict};
+use super::stage::Stage;
 use crate::config::{Health, HealthHow, Program, Ready, ReadyHow, Template, Url};
-use crate::supervisor::{Pid, StateName};
+use crate::supervisor::Pid;
 
 /// How long one connection may take where readiness is asked for: then the next is tried.
 const READY_LIMIT: Duration = Duration::from_secs(5);
@@ -57,18 +56,6 @@ pub(super) struct Watch {
     pub(super) armed: Option<Instant>,
 }
 
-/// What is of interest in a process's state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Stage {
-    /// Whether it is ready.
-    Starting,
-    /// Whether it is well.
-    Running,
-    /// Nothing but what it says.
-    Other,
-}
-
 /// It has to say that it is alive.
 #[derive(Debug)]
 pub(super) struct Watchdog {
@@ -83,21 +70,6 @@ pub(super) struct Watchdog {
 pub(super) enum Question {
     Connect(std::net::SocketAddr, Option<Url>),
     Command(Vec<Template>),
-}
-
-impl Stage {
-    pub(super) fn of(state: StateName) -> Self {
-        match state {
-            StateName::Starting => Self::Starting,
-            StateName::Running => Self::Running,
-            StateName::Stopped
-            | StateName::Waiting
-            | StateName::Backoff
-            | StateName::Stopping
-            | StateName::Exited
-            | StateName::Fatal => Self::Other,
-        }
-    }
 }
 
 impl Watch {

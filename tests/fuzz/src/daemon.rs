@@ -12,6 +12,8 @@ mod kept;
 pub mod left;
 #[path = "../../../src/daemon/journal/past.rs"]
 mod past;
+#[path = "probes.rs"]
+mod probes;
 #[path = "../../../src/daemon/disabled/text.rs"]
 mod text;
 #[path = "../../../src/daemon/texts.rs"]
