@@ -22,7 +22,8 @@ impl Daemon {
     fn perform_some(&mut self) {
         let mut launches = 0;
         for _ in 0..EFFECTS_A_TURN {
-            if launches == LAUNCHES_A_TURN {
+            // What a launch has changed is told in its own turn, which bears its time.
+            if launches == LAUNCHES_A_TURN && self.supervisor.is_launch_next() {
                 return;
             }
             let Some(effect) = self.supervisor.next_effect() else { return };

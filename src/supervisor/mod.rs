@@ -179,6 +179,11 @@ impl Supervisor {
         effect
     }
 
+    /// Whether the next thing to do is a launch.
+    pub fn is_launch_next(&self) -> bool {
+        matches!(self.effects.front(), Some(Effect::Spawn(_)))
+    }
+
     /// Whether there is something to do.
     pub fn has_effects(&self) -> bool {
         !self.effects.is_empty()
