@@ -221,8 +221,14 @@ impl Chaos {
                 assert_eq!(*self.calm.entry(name).or_insert(pid), pid, "{row}");
             }
         }
-        let mut found = with_environment(&tag, "TASKMASTER_PROCESS");
         wanted.sort();
+        // One that was launched a moment ago may still be on its way through execve(2), which
+        // lets go of the daemon before the new environment can be seen.
+        let mut found = Vec::new();
+        self.bench.until("all that run can be seen", |_| {
+            found = with_environment(&tag, "TASKMASTER_PROCESS");
+            found.len() >= wanted.len()
+        });
         found.sort();
         assert_eq!(found, wanted, "{}", self.bench.log());
     }
