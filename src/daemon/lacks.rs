@@ -3,9 +3,10 @@
 //! None of it is a problem of the file: users, folders, files and commands may yet come. As long as
 //! one does not, what needs it fails to start.
 
+use std::collections::HashSet;
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::recipe::Kitchen;
@@ -29,7 +30,9 @@ pub(super) fn warnings(
     {
         missing.push(Missing { asks: Asks::Daemon("user"), what: error });
     }
-    missing.extend(config.programs.values().flat_map(|program| for_program(program, kitchen)));
+    let mut found = Found::new();
+    let programs = config.programs.values();
+    missing.extend(programs.flat_map(|program| for_program(program, kitchen, &mut found)));
     missing.extend(for_reports(config, kitchen));
     let missing = match missing.is_empty() {
         true => Problems::default(),
@@ -47,8 +50,12 @@ fn lines(warnings: &Problems) -> impl Iterator<Item = String> {
     warnings.list.iter().map(ToString::to_string).chain(rest)
 }
 
+/// Commands that are there, each with the folder and the PATH that it was looked for from: ten
+/// thousand programs may well run one.
+type Found = HashSet<(String, PathBuf, Option<String>)>;
+
 /// What a start of the program would miss.
-fn for_program(program: &Program, kitchen: &Kitchen) -> Vec<Missing> {
+fn for_program(program: &Program, kitchen: &Kitchen, found: &mut Found) -> Vec<Missing> {
     let launch = &program.launch;
     let name = program.process_name(0);
     let mut missing = Vec::new();
@@ -79,7 +86,7 @@ fn for_program(program: &Program, kitchen: &Kitchen) -> Vec<Missing> {
             }
         }
     }
-    if let Some(command) = no_command(launch, folder.as_deref(), &name, kitchen) {
+    if let Some(command) = no_command(launch, folder.as_deref(), &name, kitchen, found) {
         say("cmd", command);
     }
     missing
@@ -100,6 +107,7 @@ fn no_command(
     folder: Option<&str>,
     name: &str,
     kitchen: &Kitchen,
+    found: &mut Found,
 ) -> Option<String> {
     let command = launch.cmd.first()?.expand(0, name);
     let own = launch.attributes.env.get("PATH").or_else(|| launch.attributes.base_env.get("PATH"));
@@ -110,10 +118,17 @@ fn no_command(
         None => return None,
     };
     let path = path.filter(|_| own.is_some() || launch.attributes.inherit_env == InheritEnv::All);
-    let folder = Path::new(folder.unwrap_or("."));
+    let asked = (command, PathBuf::from(folder.unwrap_or(".")), path);
+    if found.contains(&asked) {
+        return None;
+    }
+    let (command, folder, path) = &asked;
     let exists = |file: &CString| folder.join(OsStr::from_bytes(file.to_bytes())).exists();
-    let found = exec::candidates(&command, path.as_deref()).iter().any(exists);
-    (!found).then(|| no_such_command(&command))
+    if !exec::candidates(command, path.as_deref()).iter().any(exists) {
+        return Some(no_such_command(command));
+    }
+    found.insert(asked);
+    None
 }
 
 fn no_such_command(command: &str) -> String {
