@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::logger::Logger;
+use super::logger::{Attempts, Logger};
 use crate::logger::{Order, Stream};
 use crate::sys::pipe::Pipe;
 use crate::sys::poll::Interest;
@@ -50,8 +50,8 @@ pub(super) struct Captures {
     pub(super) leaving: VecDeque<Captured>,
     /// What it has not been told yet.
     pub(super) orders: VecDeque<Order>,
-    /// When one that ended too soon is started again.
-    pub(super) not_before: Option<Instant>,
+    /// How those before it fared.
+    pub(super) attempts: Attempts,
     /// When orders go on, if no descriptor was free to send with the next.
     held_until: Option<Instant>,
     /// No more output will come: a logger that ends now has done its work.
@@ -70,8 +70,8 @@ pub(super) struct Captured {
     pub(super) is_losing: bool,
 }
 
-/// How long after its end a logger is started again.
-pub(super) const PAUSE: Duration = Duration::from_millis(200);
+/// How long orders wait for a descriptor that is free.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// How many of those that are captured no more are kept.
 const LEAVING: usize = 16;
@@ -180,6 +180,16 @@ impl Captures {
         }
     }
 
+    /// Why no stream can be cleared now, if so: there is no logger, and none that lives.
+    pub(super) fn why_not_clear(&self) -> Option<&str> {
+        self.attempts.hopeless().filter(|_| self.logger.is_none())
+    }
+
+    /// What was to be cleared is not: who asked for it was told so.
+    pub(super) fn clear_nothing(&mut self) {
+        self.orders.retain(|order| !matches!(order, Order::Clear { .. }));
+    }
+
     /// Opens all files anew.
     pub(super) fn reopen(&mut self) {
         if self.logger.is_some() {
@@ -219,7 +229,7 @@ impl Captures {
     /// Whether a logger has to be started now.
     pub(super) fn wants_logger(&self, now: Instant) -> bool {
         let has_work = !self.pipes.is_empty() || !self.orders.is_empty();
-        let may_start = self.not_before.is_none_or(|at| at <= now) && !self.is_closing;
+        let may_start = self.attempts.not_before().is_none_or(|at| at <= now) && !self.is_closing;
         has_work && self.logger.is_none() && may_start
     }
 
@@ -227,7 +237,7 @@ impl Captures {
     pub(super) fn due(&self) -> Option<Instant> {
         let has_work = !self.pipes.is_empty() || !self.orders.is_empty();
         let waits = has_work && self.logger.is_none() && !self.is_closing;
-        let start = self.not_before.filter(|_| waits);
+        let start = self.attempts.not_before().filter(|_| waits);
         [start, self.held_until].into_iter().flatten().min()
     }
 

@@ -4,6 +4,8 @@
 //! its channel is closed. The next daemon finds it by the door in the state folder, and gets the
 //! pipes back from it. Where it has ended too, those of programs that live are had from them.
 
+mod attempts;
+
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -11,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::capture::{Captured, Captures, Key, PAUSE, Settings, Which, stream};
+pub(super) use attempts::Attempts;
+
+use super::capture::{Captured, Captures, Key, Settings, Which, stream};
 use super::handover::{KeptLogger, KeptStream};
 use crate::logger::{Order, Report, Stream};
 use crate::supervisor::Pid;
@@ -87,9 +91,9 @@ impl Captures {
     /// Starts the logger and has it told of all pipes.
     ///
     /// # Errors
-    /// Why not. It is tried again in a while.
+    /// Why not. It is tried again in a while, see [`Attempts`].
     pub(super) fn start_logger(&mut self, on: Ground<'_>, now: Instant) -> Result<Pid, Failure> {
-        self.not_before = Some(now + PAUSE);
+        self.attempts.start(now);
         let launching = |cause| Failure { step: Step::Launching, cause };
         let (ours, theirs) = Channel::pair().map_err(launching)?;
         // Without a door it does its work as well, but not beyond this daemon.

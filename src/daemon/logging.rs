@@ -29,8 +29,8 @@ impl Daemon {
                 record: self.journal.logger_record(),
             };
             if let Err(failure) = self.captures.start_logger(ground, self.now.at) {
-                let message = format!("starting the logger: {}", recipe::cause_of(&failure));
-                self.log(Level::Error, &message, &[]);
+                let cause = format!("starting the logger: {}", recipe::cause_of(&failure));
+                self.logger_failed(Level::Error, cause);
             }
             let owed = self.clients.iter().filter_map(|client| match &client.task {
                 Task::Clear(clearing) => Some(clearing.pending.keys().copied()),
@@ -138,8 +138,23 @@ impl Daemon {
         let was_told_to = self.captures.is_finishing();
         self.captures.logger_ended();
         if !was_told_to {
-            let message = format!("the logger ended: {}; it is started again", words::ended(exit));
-            self.warn(&message);
+            let cause = format!("the logger ended: {}", words::ended(exit));
+            self.logger_failed(Level::Warning, cause);
+        }
+    }
+
+    /// There is none, and why. Who waits for what it was to clear learns of it as soon as there is
+    /// no hope that the next one will.
+    fn logger_failed(&mut self, level: Level, cause: String) {
+        let message = format!("{cause}; it is started again");
+        if let Some(untold) = self.captures.attempts.failed(cause, self.now.at) {
+            let count = (untold > 0).then(|| untold.to_string());
+            let facts = count.as_deref().map(|count| ("before", count));
+            self.log(level, &message, facts.as_slice());
+        }
+        if let Some(why) = self.captures.why_not_clear().map(str::to_owned) {
+            self.captures.clear_nothing();
+            self.end_clears_in_vain(&why);
         }
     }
 

@@ -106,6 +106,10 @@ impl Daemon {
             Ok(ids) => ids,
             Err(answer) => return self.reply(index, answer),
         };
+        if let Some(why) = self.captures.why_not_clear() {
+            let answer = vec![in_vain(why)];
+            return self.reply(index, answer);
+        }
         let mut clearing = Clearing { pending: std::collections::BTreeMap::new(), failed: false };
         let mut answer = Vec::new();
         for process in ids.into_iter().filter_map(|id| self.supervisor.get(id)) {
@@ -149,6 +153,16 @@ impl Daemon {
         self.end_clears();
     }
 
+    /// There is no logger that could.
+    pub(super) fn end_clears_in_vain(&mut self, why: &str) {
+        for client in &mut self.clients {
+            if matches!(client.task, Task::Clear(_)) {
+                client.task = Task::None;
+                client.send(&in_vain(why));
+            }
+        }
+    }
+
     fn end_clears(&mut self) {
         for client in &mut self.clients {
             if let Task::Clear(clearing) = &client.task
@@ -160,4 +174,10 @@ impl Daemon {
             }
         }
     }
+}
+
+/// The answer where nothing can be cleared.
+fn in_vain(why: &str) -> Reply {
+    let error = format!("only the logger clears logs, and none stays ({why}): see the log");
+    Reply::failed(exit::FAILED, error)
 }

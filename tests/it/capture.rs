@@ -3,9 +3,11 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
 
-use crate::bench::{Bench, children, is_root, lives, proc, programs_of, signal, taskmaster};
+use crate::bench::{Bench, children, is_root, proc, programs_of, signal, taskmaster};
+use crate::survive::upgrade::start_replaceable;
 
 /// Prints numbered lines, some at once, and then waits.
 fn printer(lines: u32) -> String {
@@ -88,7 +90,8 @@ fn a_logger_that_is_killed_mid_flood_loses_and_doubles_nothing() {
         let pid = logger(&bench);
         signal(pid, libc::SIGKILL);
         bench.until("there is another", |bench| {
-            !lives(pid) && children(bench.pid()).len() > programs_of(bench.pid()).len()
+            let programs = programs_of(bench.pid());
+            children(bench.pid()).iter().any(|child| *child != pid && !programs.contains(child))
         });
     }
     let expected = numbers(2_000_000);
@@ -96,6 +99,37 @@ fn a_logger_that_is_killed_mid_flood_loses_and_doubles_nothing() {
     assert!(rotated(&bench, "a.log") == expected);
     assert_eq!(bench.pid_of("a"), first, "no SIGPIPE");
     assert!(bench.log().contains("the logger ended: killed by KILL"));
+}
+
+#[test]
+fn a_logger_that_cannot_start_is_told_of_once_and_nobody_waits_for_it() {
+    let mut bench = Bench::new("a: {cmd: \"sh -c 'echo out; exec sleep 1000'\", starttime: 0}");
+    start_replaceable(&mut bench);
+    bench.until("it printed", |bench| bench.read("state/log/a.stdout.log") == "out\n");
+    // From now on nobody may execute it, not even root.
+    let binary = bench.path("taskmaster");
+    fs::set_permissions(&binary, fs::Permissions::from_mode(0o644)).unwrap();
+    signal(logger(&bench), libc::SIGKILL);
+
+    let said = bench.ctl("clear a");
+    assert_eq!(said.status, 1, "{said:?}");
+    assert!(said.err.contains("only the logger clears logs, and none stays"), "{said:?}");
+    assert!(said.err.contains("Permission denied"), "{said:?}");
+    let log = bench.log();
+    let told = log.matches("the logger").count();
+    assert!((1..=2).contains(&told), "{log}");
+    assert_eq!(bench.read("state/log/a.stdout.log"), "out\n");
+    assert_eq!(bench.state("a"), "RUNNING");
+
+    // Once it may, there is one, and it does not do what was given up.
+    fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
+    bench.until("there is one", |bench| {
+        children(bench.pid()).iter().any(|pid| proc(*pid, "comm") == "taskmaster-log\n")
+    });
+    assert_eq!(bench.ctl("restart a").status, 0);
+    bench.until("it prints", |bench| bench.read("state/log/a.stdout.log") == "out\nout\n");
+    assert_eq!(bench.ctl("clear a").status, 0);
+    assert_eq!(bench.read("state/log/a.stdout.log"), "");
 }
 
 #[test]

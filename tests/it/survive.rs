@@ -8,4 +8,4 @@ mod order;
 mod output;
 mod probes;
 mod silence;
-mod upgrade;
+pub mod upgrade;
