@@ -23,7 +23,7 @@ pub(in crate::daemon) enum Entry {
     Asked { program: String, index: u32, pid: Pid },
     /// It is supervised no more.
     Gone { program: String, index: u32 },
-    /// The logger was started; like the beginning of this its end is written by the child.
+    /// The logger was started; the child writes this, as it does [`Entry::Up`].
     Logger(Helper),
     /// Everything is being stopped, by nobody's wish for one of them.
     Shutdown,

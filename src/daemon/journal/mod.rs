@@ -1,7 +1,8 @@
 //! The journal: what the next daemon has to know should this one be killed.
 //!
 //! A file in the state folder, one JSON object a line with a checksum behind it, appended to at
-//! every change: each line is written before what it tells of is acted upon. A start is told by
+//! every change: each line is written before what it tells of is acted upon, but for the one that
+//! the stop signal was sent, which comes at the end of the turn. A start is told by
 //! the child itself, before it is the program or its user ([`Up`]); the lock of the state folder is
 //! shared with it until then. So whoever gets the lock finds every child on record, or
 //! dead. What a process is and what is wanted of it is told by the daemon ([`Is`]).
