@@ -122,7 +122,7 @@ impl Daemon {
                 self.supervisor.recall(id, past);
             }
             if let Some(up) = up {
-                if is.state.is_stopping() {
+                if is.state.was_asked() {
                     self.journal.was_asked(up.pid);
                 }
                 self.journal.remember(up);

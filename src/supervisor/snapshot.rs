@@ -89,6 +89,21 @@ impl Phase {
     pub fn is_stopping(self) -> bool {
         matches!(self, Self::Stopping { .. })
     }
+
+    /// Whether it has been sent the stop signal: one whose stop is held has not.
+    pub fn was_asked(self) -> bool {
+        match self {
+            Self::Stopping { how_far, .. } => how_far != HowFar::Held,
+            Self::Stopped
+            | Self::Waiting { .. }
+            | Self::Spawning { .. }
+            | Self::Starting { .. }
+            | Self::Running { .. }
+            | Self::Backoff { .. }
+            | Self::Exited { .. }
+            | Self::Fatal { .. } => false,
+        }
+    }
 }
 
 /// One reading of the monotonic clock in both forms, by which one is turned into the other.
@@ -312,7 +327,10 @@ mod tests {
             process.state = state;
             process.restarts = 4;
             process.last_end = Some((Exit::Unknown, false));
-            let written = serde_json::to_string(&first.get(id).unwrap().snapshot(base)).unwrap();
+            let snapshot = first.get(id).unwrap().snapshot(base);
+            let heard = matches!(state, State::Stopping { stage, .. } if stage != Stage::Held);
+            assert_eq!(snapshot.state.was_asked(), heard, "{state:?}");
+            let written = serde_json::to_string(&snapshot).unwrap();
             let read: Snapshot = serde_json::from_str(&written).unwrap();
             let mut second = Supervisor::new();
             let id = second.restore(&web, &read, later, moment);

@@ -1,6 +1,6 @@
 //! What waits for others, and who is not ready yet, over a crash and an upgrade.
 
-use crate::bench::{Bench, lives};
+use crate::bench::{Bench, lives, signal};
 
 const ORDER: &str = "db: {cmd: \"bash -c 'until [ -e go ]; do sleep 0.02; done; echo >&9; exec sleep 1000'\", ready: {fd: 9, timeout: 1000}}\n\
      web: {cmd: sleep 1000, starttime: 0, depends_on: [db]}";
@@ -39,5 +39,28 @@ fn who_waits_when_the_daemon_is_killed_waits_on() {
     let web = bench.pid_of("web");
     assert_eq!(bench.ctl("stop db").status, 0);
     assert!(!lives(web));
+    bench.stop();
+}
+
+#[test]
+fn a_stop_that_is_held_is_not_on_record_as_heard_after_an_upgrade() {
+    let mut bench = Bench::up(
+        "db: {cmd: sleep 1000, starttime: 0}\n\
+         web: {cmd: \"sh -c 'trap \\\"\\\" TERM; echo > up; while :; do sleep 0.05; done'\", \
+         starttime: 0, stoptime: 1000, depends_on: [db]}",
+    );
+    bench.until("it ignores", |bench| bench.path("up").exists());
+    let mut client = bench.client();
+    client.send("stop db");
+    bench.until_state("web", "STOPPING");
+    bench.until_state("db", "STOPPING");
+    assert_eq!(bench.ctl("upgrade").status, 0);
+    bench.until("it is on record", |bench| bench.read("state/journal").contains("\"held\""));
+    let journal = bench.read("state/journal");
+    let asked =
+        |program: &str| journal.contains(&format!("{{\"asked\":{{\"program\":\"{program}\""));
+    assert!(asked("web") && !asked("db"), "{journal}");
+    signal(bench.pid_of("web"), libc::SIGKILL);
+    bench.until_state("db", "STOPPED");
     bench.stop();
 }
