@@ -1,7 +1,7 @@
 //! Descendants that left their program's group for a session of their own.
 //!
-//! When their parent ends they become the daemon's children. They are logged when that
-//! happens, live on while the daemon does, and are killed with it.
+//! When their parent ends they become the daemon's children. They are logged soon after, once two
+//! looks have seen them, live on while the daemon does, and are killed with it.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -113,8 +113,8 @@ impl Mailbox {
 /// Has the kernel refuse datagrams that bring descriptors, with EPERM. Whether it can.
 ///
 /// Those that say BARRIER= or FDSTORE= are thrown away before that, and their senders told that
-/// they were sent: nothing is done about them here, and systemd-notify(1), which passes one end of a pipe
-/// as a barrier and fails if that cannot be sent, finds it closed at once.
+/// they were sent: nothing is done about them here, and systemd-notify(1), which passes one end of
+/// a pipe as a barrier and fails if that cannot be sent, finds it closed at once.
 fn refuse_descriptors(mailbox: &OwnedFd) -> bool {
     /// Of asm-generic/socket.h.
     const SO_PASSRIGHTS: libc::c_int = 83;

@@ -365,7 +365,7 @@ fn stdio(fds: [RawFd; 3]) -> bool {
 /// this process becomes could keep it from the next daemon. Before Linux 5.9 they stay.
 fn close_others(low: RawFd, high: RawFd) {
     for (first, last) in [(3, low - 1), (low + 1, high - 1), (high + 1, RawFd::MAX)] {
-        // There is no report (-1) where no number was left for it: the standard ones stay all the same.
+        // Where no number was left for the report it is -1: the standard ones stay all the same.
         let first = first.max(3);
         if first <= last {
             // SAFETY: no pointers. What the parent owns stays open there: this process has a table
