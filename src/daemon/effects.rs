@@ -13,8 +13,8 @@ impl Daemon {
     /// Performs effects, first in first out, as many as a turn may.
     pub(super) fn perform(&mut self) {
         self.perform_some();
-        // One write to the journal for all that was sent in a turn, not a thousand: should the daemon
-        // be killed in between, the next one asks once more, which does no harm.
+        // One write to the journal for all that was sent in a turn, not a thousand: should the
+        // daemon be killed in between, the next one asks once more, which does no harm.
         let asked = std::mem::take(&mut self.asked);
         self.note(&asked);
     }
