@@ -17,6 +17,7 @@ pub mod limits;
 pub mod lock;
 pub mod memory;
 pub mod notify;
+mod others;
 pub mod output;
 pub mod pidfd;
 pub mod pipe;

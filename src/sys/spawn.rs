@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use nix::fcntl::OFlag;
 
+use super::others;
 use super::poll::{Interest, Poller};
 use super::record::{self, Record};
 use super::signals;
@@ -295,7 +296,7 @@ fn become_program(orders: &Orders<'_>, report: RawFd) -> Step {
             record::leave(record);
         }
         let own = recipe.extras.descriptor.map_or(report, |(from, _)| from);
-        close_others(report.min(own), report.max(own));
+        others::close(report.min(own), report.max(own));
         if !oom_score(recipe) {
             return Step::OomScore;
         }
@@ -358,21 +359,6 @@ fn stdio(fds: [RawFd; 3]) -> bool {
         // SAFETY: no pointers.
         from == to || unsafe { libc::dup2(from, to) } == to
     })
-}
-
-/// Closes all descriptors but the standard ones and these two. They would be closed at the exec;
-/// but that may be long in coming, and the lock of the state folder is among them: the user that
-/// this process becomes could keep it from the next daemon. Before Linux 5.9 they stay.
-fn close_others(low: RawFd, high: RawFd) {
-    for (first, last) in [(3, low - 1), (low + 1, high - 1), (high + 1, RawFd::MAX)] {
-        // Where no number was left for the report it is -1: the standard ones stay all the same.
-        let first = first.max(3);
-        if first <= last {
-            // SAFETY: no pointers. What the parent owns stays open there: this process has a table
-            // of descriptors of its own, and uses none of these any more.
-            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-        }
-    }
 }
 
 /// Gives the program's descriptor its number. Everything else that is open by now closes itself
