@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod disabled;
+mod effects;
 mod ends;
 mod entry;
 mod limit;
@@ -35,6 +36,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 pub use disabled::Disabled;
+pub use effects::Effect;
 pub use entry::{Failure, Process};
 pub use neighbours::Unmet;
 pub use past::{Past, PastEnd};
@@ -53,54 +55,9 @@ use process::{deadline, on_event};
 use rolling::Roll;
 use state::{Action, Around};
 
-/// Room that is kept for effects when there are none.
-const EFFECTS_KEPT: usize = 64;
-
 /// Which process, for as long as it has an entry. Numbers are used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(usize);
-
-/// What is to be done.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Effect {
-    /// Launch it, if it still waits for that: see [`Supervisor::wants_spawn`].
-    Spawn(Id),
-    /// Send a signal to a live process, or to its whole group.
-    Signal {
-        /// Whose it is.
-        id: Id,
-        /// Its process id.
-        pid: Pid,
-        /// The signal.
-        signal: i32,
-        /// To its group.
-        group: bool,
-    },
-    /// A rolling restart has come further.
-    Rolled {
-        /// Which of them.
-        roll: u64,
-        /// The process.
-        id: Id,
-        /// What it means for it.
-        what: Rolled,
-    },
-    /// The process with this pid is not well: tell those who listen.
-    Unhealthy(Id, Pid),
-    /// A state changed: tell those who listen.
-    Told(Id, Change),
-    /// The entry has gone.
-    Forgotten {
-        /// Its number.
-        id: Id,
-        /// Its name.
-        name: String,
-        /// Its program.
-        program: Rc<str>,
-        /// Its number among the program's processes.
-        index: u32,
-    },
-}
 
 /// All processes.
 #[derive(Debug, Default)]
@@ -162,49 +119,6 @@ impl Supervisor {
         self.pids.len()
     }
 
-    /// The next thing to do.
-    pub fn next_effect(&mut self) -> Option<Effect> {
-        let effect = self.effects.pop_front();
-        if effect.is_none() {
-            // A thousand starts have been, and need not be for a while.
-            self.effects.shrink_to(EFFECTS_KEPT);
-        }
-        if let Some(Effect::Forgotten { id, .. }) = effect {
-            // All that was to be told of it has been: its number is free.
-            if let Some(slot) = self.slots.get_mut(id.0) {
-                *slot = None;
-                self.free.push(id.0);
-            }
-        }
-        effect
-    }
-
-    /// Whether the next thing to do is a launch.
-    pub fn is_launch_next(&self) -> bool {
-        matches!(self.effects.front(), Some(Effect::Spawn(_)))
-    }
-
-    /// Whether there is something to do.
-    pub fn has_effects(&self) -> bool {
-        !self.effects.is_empty()
-    }
-
-    /// Its turn to be launched has come: whether it still waits for that. An [`Effect::Spawn`]
-    /// may have been overtaken by a stop, or by the end of what it depends on.
-    pub fn wants_spawn(&mut self, id: Id, now: Moment) -> bool {
-        self.event(id, Event::Look, now);
-        let Some(process) = self.slot(id) else { return false };
-        let State::Spawning { asked, .. } = process.state else { return false };
-        if asked {
-            process.restarts = 0;
-            process.restarted.clear();
-        } else {
-            process.restarts = process.restarts.saturating_add(1);
-            process.restarted.add(now.at, process.program.policy.max_restarts.as_ref());
-        }
-        true
-    }
-
     /// When [`Supervisor::tick`] is due.
     pub fn next_deadline(&self) -> Option<Instant> {
         let first = self.deadlines.first().map(|(at, _)| *at);
@@ -223,21 +137,6 @@ impl Supervisor {
         let due = |shutdown: &Shutdown| shutdown.kill_at.is_some_and(|at| at <= now.at);
         if self.shutdown.as_ref().is_some_and(due) {
             self.kill_all(now);
-        }
-    }
-
-    /// A launch failed, for this reason.
-    pub fn spawn_failed(&mut self, id: Id, reason: String, now: Moment) {
-        if let Some(process) = self.slot(id) {
-            process.failure = Some(Box::new(Failure::Launch(reason)));
-        }
-        self.event(id, Event::SpawnFailed, now);
-    }
-
-    /// A live process could not be executed after all, for this reason. Its end follows.
-    pub fn exec_failed(&mut self, id: Id, reason: String) {
-        if let Some(process) = self.slot(id) {
-            process.failure = Some(Box::new(Failure::Launch(reason)));
         }
     }
 
@@ -376,48 +275,6 @@ impl Supervisor {
             free: !asks_to_go || self.order.is_free(&process.program.name),
             spent: process.restarted.spent(policy.max_restarts.as_ref(), now.at),
         })
-    }
-
-    fn act(&mut self, id: Id, action: Action, now: Moment) {
-        match action {
-            Action::Spawn => {
-                if let Some(process) = self.slot(id) {
-                    process.since = Some(now.wall);
-                    process.ever = true;
-                }
-                self.effects.push_back(Effect::Spawn(id));
-            }
-            Action::Signal { pid, signal, group } => {
-                self.effects.push_back(Effect::Signal { id, pid, signal, group });
-            }
-            Action::Unhealthy(pid) => {
-                if let Some(process) = self.slot(id) {
-                    process.failure = Some(Box::new(Failure::Unhealthy(process.note.clone())));
-                }
-                self.effects.push_back(Effect::Unhealthy(id, pid));
-            }
-            Action::Tell(change) => {
-                if let Some(process) = self.slot(id) {
-                    process.told(&change, now);
-                }
-                self.effects.push_back(Effect::Told(id, change));
-            }
-            Action::Forget => self.forget(id, now),
-        }
-    }
-
-    /// Its name is free at once; its entry stays until the effects before this one are performed.
-    fn forget(&mut self, id: Id, now: Moment) {
-        let Some(process) = self.get(id) else { return };
-        let name = process.name();
-        let (program, index) = (process.program.name.clone(), process.index);
-        self.names.remove(&(program.clone(), index));
-        self.touched.insert(id);
-        self.effects.push_back(Effect::Forgotten { id, name, program, index });
-        if self.critical == Some(id) {
-            self.critical = None;
-        }
-        self.leave_rolls(id, now);
     }
 
     /// Keeps the set of deadlines true for this process.
