@@ -1,16 +1,22 @@
 //! What every test stands on: a folder, a daemon in it, and ways to ask for facts.
+//!
+//! How the protocol is spoken without a shell stands in [`wire`], what the kernel tells of a
+//! process in [`processes`].
+
+mod processes;
+mod wire;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use hmac::{Hmac, Mac};
-use serde_json::{Value, json};
+use processes::started;
+pub use processes::{children, lives, proc, programs_of, signal, signal_number, status_of};
+use serde_json::Value;
+pub use wire::{Wire, hmac};
 
 /// How long a fact may take to come true before the test fails. Generous: it is never waited
 /// out by a test that passes.
@@ -337,98 +343,6 @@ impl Bench {
     }
 }
 
-/// A client of the protocol's, made of nothing but a socket.
-pub struct Wire {
-    pub stream: TcpStream,
-    lines: BufReader<TcpStream>,
-    pub greeting: Value,
-}
-
-impl Wire {
-    /// Connects and hears the greeting.
-    pub fn connect(address: &str) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let lines = BufReader::new(stream.try_clone().unwrap());
-        let mut wire = Self { stream, lines, greeting: Value::Null };
-        wire.greeting = wire.line().expect("a greeting");
-        wire
-    }
-
-    /// Proves the secret, and checks the server's proof.
-    pub fn hello(&mut self, secret: &str) -> Value {
-        let theirs = self.greeting["nonce"].as_str().unwrap().to_owned();
-        let ours = "00112233".repeat(8);
-        let proof = hmac(secret, &format!("client:{theirs}:{ours}"));
-        self.send(&json!({"protocol": 1, "nonce": ours, "proof": proof}).to_string());
-        let welcome = self.line().expect("a welcome");
-        assert_eq!(welcome["proof"], hmac(secret, &format!("server:{theirs}:{ours}")), "{welcome}");
-        welcome
-    }
-
-    /// Sends a line.
-    pub fn send(&mut self, line: &str) {
-        self.stream.write_all(format!("{line}\n").as_bytes()).unwrap();
-    }
-
-    /// The next line; none at the end of the connection.
-    pub fn line(&mut self) -> Option<Value> {
-        let mut line = String::new();
-        match self.lines.read_line(&mut line) {
-            Ok(0) => None,
-            Ok(_) => Some(serde_json::from_str(&line).unwrap_or_else(|e| panic!("{line}: {e}"))),
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => None,
-            Err(error) => panic!("reading: {error}"),
-        }
-    }
-
-    /// The replies up to the end of the answer.
-    pub fn answer(&mut self) -> Vec<Value> {
-        let mut replies = Vec::new();
-        loop {
-            let reply = self.line().expect("the connection ended within an answer");
-            let is_end = reply.get("end").is_some();
-            replies.push(reply);
-            if is_end {
-                return replies;
-            }
-        }
-    }
-
-    /// Sends a request and hears its answer.
-    pub fn ask(&mut self, line: &str) -> Vec<Value> {
-        self.send(line);
-        self.answer()
-    }
-
-    /// The next event that concerns this process.
-    pub fn event_of(&mut self, name: &str) -> Value {
-        loop {
-            let reply = self.line().expect("the connection ended while following");
-            if reply["event"]["name"] == name {
-                return reply["event"].clone();
-            }
-        }
-    }
-
-    /// Reads events until one is of this kind and name.
-    pub fn until_event(&mut self, event: &str, name: &str) -> Value {
-        loop {
-            let reply = self.line().expect("the connection ended while following");
-            if reply["event"]["event"] == event && reply["event"]["name"] == name {
-                return reply["event"].clone();
-            }
-        }
-    }
-}
-
-/// HMAC-SHA256 in hexadecimal.
-pub fn hmac(secret: &str, text: &str) -> String {
-    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-    mac.update(text.as_bytes());
-    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Waits until this is so.
 pub fn until(what: &str, mut fact: impl FnMut() -> bool) {
     let end = now() + PATIENCE;
@@ -436,35 +350,6 @@ pub fn until(what: &str, mut fact: impl FnMut() -> bool) {
         assert!(now() < end, "{what}: never came true");
         pause();
     }
-}
-
-/// Whether a process exists and has not ended.
-pub fn lives(pid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
-}
-
-/// When a process was started, in ticks since the boot.
-pub fn started(pid: i32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
-}
-
-/// Sends a signal to a process that this test, or its daemon, has started.
-pub fn signal(pid: i32, signal: i32) {
-    assert!(pid > 1);
-    nix::sys::signal::kill(
-        nix::unistd::Pid::from_raw(pid),
-        nix::sys::signal::Signal::try_from(signal).unwrap(),
-    )
-    .unwrap();
-}
-
-/// The same by number, for those without a name.
-pub fn signal_number(pid: i32, number: i32) {
-    assert!(pid > 1);
-    let words = ["-c", &format!("kill -{number} {pid}")];
-    assert!(Command::new("sh").args(words).status().unwrap().success());
 }
 
 /// Runs a command to its end, and kills it if it has none.
@@ -480,35 +365,6 @@ pub fn finished(mut command: Command) -> Said {
         pause();
     }
     child.wait_with_output().unwrap().into()
-}
-
-/// The value of this line of /proc/PID/status.
-pub fn status_of(pid: i32, key: &str) -> String {
-    let status = proc(pid, "status");
-    let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
-    line.unwrap_or_else(|| panic!("no {key} of {pid}: {status}")).trim().to_owned()
-}
-
-/// The file of this name below /proc/PID.
-pub fn proc(pid: i32, name: &str) -> String {
-    let bytes = fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// The children of a process.
-pub fn children(pid: i32) -> Vec<i32> {
-    proc(pid, &format!("task/{pid}/children"))
-        .split_whitespace()
-        .map(|pid| pid.parse().unwrap())
-        .collect()
-}
-
-/// The children of a daemon, but for its logger.
-pub fn programs_of(pid: i32) -> Vec<i32> {
-    children(pid)
-        .into_iter()
-        .filter(|pid| proc(*pid, "cmdline") != "taskmaster\0logger\0")
-        .collect()
 }
 
 /// Whether the tests run as root.
