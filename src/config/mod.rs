@@ -318,7 +318,7 @@ pub struct Launch {
 }
 
 /// What a process is given besides its command and its output.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Attributes {
     /// What of the daemon's own environment is handed on.
     pub inherit_env: InheritEnv,
@@ -347,9 +347,10 @@ pub struct Attributes {
 }
 
 /// What of the daemon's environment a process gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum InheritEnv {
     /// All of it.
+    #[default]
     All,
     /// Nothing.
     Nothing,

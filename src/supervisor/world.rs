@@ -20,9 +20,8 @@ use super::{
     Then,
 };
 use crate::config::{
-    Attributes, Autorestart, Backoff, Condition, Config, Daemon, Dependency, ExitWhen, Expected,
-    InheritEnv, Launch, Level, Log, LogFormat, LogTarget, Output, Policy, Program, Signal,
-    Template, diff,
+    Autorestart, Backoff, Condition, Config, Daemon, Dependency, ExitWhen, Expected, Launch, Level,
+    Log, LogFormat, LogTarget, Output, Policy, Program, Signal, Template, diff,
 };
 
 /// A program with every default.
@@ -53,20 +52,7 @@ pub(super) fn program(name: &str, numprocs: u32) -> Program {
         }),
         launch: Launch {
             cmd: vec![Template::from("run")],
-            attributes: Rc::new(Attributes {
-                inherit_env: InheritEnv::All,
-                base_env: BTreeMap::new(),
-                env_file: Vec::new(),
-                env: BTreeMap::new(),
-                workingdir: None,
-                umask: None,
-                user: None,
-                group: None,
-                limits: BTreeMap::new(),
-                nice: None,
-                oom_score_adj: None,
-                no_new_privs: false,
-            }),
+            attributes: Rc::default(),
             stdout: Output::Discard,
             stderr: Output::Discard,
         },
