@@ -14,7 +14,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use processes::started;
-pub use processes::{children, lives, proc, programs_of, signal, signal_number, status_of};
+pub use processes::{
+    children, executed, lives, proc, programs_of, signal, signal_number, status_of,
+};
 use serde_json::Value;
 pub use wire::{Wire, hmac};
 

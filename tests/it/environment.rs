@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::bench::{Bench, is_root, proc};
+use crate::bench::{Bench, executed, is_root};
 
 type Env = BTreeMap<String, String>;
 
 /// What `/proc/PID/environ` of a running process holds.
 fn environment(bench: &Bench, name: &str) -> Env {
     bench.until_state(name, "RUNNING");
-    let text = proc(bench.pid_of(name), "environ");
+    let text = executed(bench.pid_of(name), "environ");
     let pairs = text.split('\0').filter_map(|pair| pair.split_once('='));
     pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::bench::{Bench, Said, Wire, finished, is_root, lives, proc, signal, taskmaster};
+use crate::bench::{Bench, Said, Wire, executed, finished, is_root, lives, signal, taskmaster};
 
 const SLEEPER: &str = "a: {cmd: sleep 1000, starttime: 0}";
 
@@ -25,7 +25,7 @@ fn an_empty_environment_will_do() {
     command.env_clear();
     bench.start_as(command);
     bench.until_state("a", "RUNNING");
-    let environ = proc(bench.pid_of("a"), "environ");
+    let environ = executed(bench.pid_of("a"), "environ");
     assert!(
         environ.split_terminator('\0').all(|pair| pair.starts_with("TASKMASTER_")),
         "{environ}"

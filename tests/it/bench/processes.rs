@@ -3,6 +3,8 @@
 use std::fs;
 use std::process::Command;
 
+use super::until;
+
 /// Whether a process exists and has not ended.
 pub fn lives(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -43,6 +45,17 @@ pub fn status_of(pid: i32, key: &str) -> String {
 pub fn proc(pid: i32, name: &str) -> String {
     let bytes = fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The same of one that is up: "cmdline" or "environ", which are empty until execve(2) is through.
+/// That lets go of the daemon sooner.
+pub fn executed(pid: i32, name: &str) -> String {
+    let mut text = String::new();
+    until("it is executed", || {
+        text = proc(pid, name);
+        !text.is_empty()
+    });
+    text
 }
 
 /// The children of a process.

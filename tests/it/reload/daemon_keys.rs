@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::bench::{Bench, Wire, is_root, proc, until};
+use crate::bench::{Bench, Wire, executed, is_root, proc, until};
 use crate::facts::{configure, exit, pids, reload, until_all_run, until_state, up, words};
 
 /// Waits until exactly these of the processes have new pids, and tells all.
@@ -41,7 +41,7 @@ fn a_change_of_daemon_env_starts_again_all_but_those_that_say_it_themselves() {
     assert_eq!(plan, ["bare: restart (env)", "plain: restart (env)"]);
     let now = until_new(&mut wire, &before, &["bare", "plain"]);
     for (name, colour) in [("plain", "blue"), ("bare", "blue"), ("own", "mine")] {
-        let environ = proc(now[name] as i32, "environ");
+        let environ = executed(now[name] as i32, "environ");
         assert!(environ.contains(&format!("COLOUR={colour}\0")), "{name}");
     }
 }
@@ -94,8 +94,8 @@ fn an_expansion_whose_outcome_changes_is_a_change() {
     configure(&bench, "env: {TIME: 2000}", file);
     assert_eq!(reload(&mut wire), ["b: restart (cmd, env)", "c: restart (env)"]);
     let now = until_new(&mut wire, &before, &["b", "c"]);
-    assert_eq!(proc(now["b"] as i32, "cmdline"), "sleep\x002000\0");
-    assert!(proc(now["c"] as i32, "environ").contains("TIME=2000\0"));
+    assert_eq!(executed(now["b"] as i32, "cmdline"), "sleep\x002000\0");
+    assert!(executed(now["c"] as i32, "environ").contains("TIME=2000\0"));
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn the_contents_of_an_env_file_are_not_compared_and_count_at_the_next_start() {
     assert_eq!(reload(&mut wire), ["nothing has changed"]);
     assert_eq!(pids(&mut wire), before);
     assert_eq!(exit(&wire.ask("restart a")), 0);
-    assert!(proc(pids(&mut wire)["a"] as i32, "environ").contains("COLOUR=blue\0"));
+    assert!(executed(pids(&mut wire)["a"] as i32, "environ").contains("COLOUR=blue\0"));
 }
 
 #[test]

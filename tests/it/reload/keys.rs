@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::bench::{proc, until};
+use crate::bench::{executed, proc, until};
 use crate::facts::{configure, pids, reload, row, until_all_run, up};
 
 /// A key, how it is written after the change, and where a process shows it.
@@ -30,12 +30,12 @@ fn link(pid: i32, name: &str) -> String {
 fn cases() -> Vec<Case> {
     let (uid, gid) = (nix::unistd::Uid::effective(), nix::unistd::Gid::effective());
     vec![
-        restarts("cmd", "sleep 2000", |pid| proc(pid, "cmdline").contains("2000")),
+        restarts("cmd", "sleep 2000", |pid| executed(pid, "cmdline").contains("2000")),
         restarts("stdout", "out.log", |pid| link(pid, "fd/1").ends_with("/out.log")),
         restarts("stderr", "err.log", |pid| link(pid, "fd/2").ends_with("/err.log")),
-        restarts("env", "{COLOUR: red}", |pid| proc(pid, "environ").contains("COLOUR=red\0")),
-        restarts("env_file", "more.env", |pid| proc(pid, "environ").contains("SHAPE=round\0")),
-        restarts("inherit_env", "false", |pid| !proc(pid, "environ").contains("PATH=")),
+        restarts("env", "{COLOUR: red}", |pid| executed(pid, "environ").contains("COLOUR=red\0")),
+        restarts("env_file", "more.env", |pid| executed(pid, "environ").contains("SHAPE=round\0")),
+        restarts("inherit_env", "false", |pid| !executed(pid, "environ").contains("PATH=")),
         restarts("workingdir", "/", |pid| link(pid, "cwd") == "/"),
         restarts("umask", "077", |pid| proc(pid, "status").contains("Umask:\t0077")),
         restarts("user", format!("'{uid}'"), |pid| {

@@ -85,7 +85,7 @@ fn a_restart_that_waits_ends_in_the_new_command() {
     signal(first, libc::SIGKILL);
     assert_eq!(exit(&other.answer()), 0);
     let new = pid(&mut wire, "a");
-    assert_eq!(crate::bench::proc(new, "cmdline"), "sleep\x002000\0");
+    assert_eq!(crate::bench::executed(new, "cmdline"), "sleep\x002000\0");
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn two_reloads_on_the_heels_of_each_other_end_in_the_second() {
     assert_eq!(reload(&mut wire), ["a: change in place (cmd)"]);
     signal(first, libc::SIGKILL);
     until_state(&mut wire, "a", "RUNNING");
-    assert_eq!(crate::bench::proc(pid(&mut wire, "a"), "cmdline"), "sleep\x003000\0");
+    assert_eq!(crate::bench::executed(pid(&mut wire, "a"), "cmdline"), "sleep\x003000\0");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Programs that come and go, and more or fewer processes of one.
 
-use crate::bench::{Bench, exists, lives, proc, signal, until};
+use crate::bench::{Bench, executed, exists, lives, signal, until};
 use crate::facts::{
     configure, exit, names, pid, pids, reload, row, rows, state, until_all_run, until_state, up,
 };
@@ -51,8 +51,7 @@ fn a_renamed_process_keeps_the_name_it_was_started_with_until_its_next_start() {
     until_all_run(&mut wire);
     // It executes another program after it has printed, and has no environment meanwhile.
     let name_in = |pid| {
-        until("it is executed", || !proc(pid, "environ").is_empty());
-        let environ = proc(pid, "environ");
+        let environ = executed(pid, "environ");
         let names = environ.split('\0').filter_map(|pair| pair.strip_prefix("TASKMASTER_PROCESS="));
         names.collect::<Vec<_>>().join(" ")
     };
