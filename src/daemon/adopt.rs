@@ -1,7 +1,7 @@
 //! The next daemon after one that was killed: takes over what still runs, and goes on with
 //! the rest where it was.
 //!
-//! A process is taken for the one on record only if number, start time and boot are the same; it is
+//! A process is taken for the one on record only if [`crate::sys::identity`] knows it for that; it is
 //! then held by a descriptor that never means another. One that has ended meanwhile has
 //! ended in a way that nobody can tell, and its policy decides. Everything else, a stop that a
 //! person asked for or a delay between two starts, goes on. A program that is configured otherwise by
@@ -55,7 +55,7 @@ impl Daemon {
         self.log(Level::Warning, "the last daemon did not end in order", &[]);
         let logger = past.logger.filter(|logger| logger.boot == self.journal.boot());
         let adoptions = self.take_over_processes(past, config)?;
-        self.find_captures(logger.map(|logger| (logger.pid, logger.start)));
+        self.find_captures(logger.map(|logger| (logger.pid, logger.seen)));
         Ok(adoptions)
     }
 
@@ -107,7 +107,7 @@ impl Daemon {
         if self.adopted.get(up.pid).is_some() {
             return Ok(None);
         }
-        PidFd::open(up.pid, up.start).map_err(|error| cannot_watch(up, &error))
+        PidFd::open(up.pid, up.seen).map_err(|error| cannot_watch(up, &error))
     }
 
     fn adopt(&mut self, id: Id, process: PidFd, left: &Left) -> Result<Option<EventRow>, String> {

@@ -71,8 +71,8 @@ impl Adopted {
     /// Them by the numbers of their descriptors, for the next version.
     pub(super) fn keep(&self) -> Vec<(RawFd, Pid, u64)> {
         let keep = |process: &PidFd| {
-            let (pid, start) = process.identity();
-            (process.as_fd().as_raw_fd(), pid, start)
+            let (pid, seen) = process.identity();
+            (process.as_fd().as_raw_fd(), pid, seen)
         };
         self.all().map(keep).collect()
     }

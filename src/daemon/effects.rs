@@ -72,8 +72,8 @@ impl Daemon {
             Ok(child) => {
                 self.number_was_given_away(child.pid);
                 up.pid = child.pid;
-                if let Some(start) = identity::start_time(child.pid) {
-                    up.start = start;
+                if let Some(seen) = identity::moment() {
+                    up.seen = seen;
                     self.journal.remember(up);
                 }
                 if let Some(report) = child.report {

@@ -38,7 +38,7 @@ pub(super) struct Handover {
     pub(super) lock: Option<RawFd>,
     pub(super) processes: Vec<KeptProcess>,
     pub(super) disabled: Vec<(String, u32)>,
-    /// Those of an earlier daemon, with their start times.
+    /// Those of an earlier daemon, each with a moment at which it had its pid.
     pub(super) adopted: Vec<(RawFd, Pid, u64)>,
     /// Where children that were launched apart tell what became of them.
     pub(super) reports: Vec<(Pid, RawFd)>,

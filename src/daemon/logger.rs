@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A logger at work.
 #[derive(Debug)]
 pub(super) struct Logger {
-    /// Its number and start time; none: it is no child, and nothing more is known of it.
+    /// Its number, and a moment at which it had that; none: it is no child, and nothing more is known of it.
     pub(super) known: Option<(Pid, u64)>,
     /// Whether it is a child of this daemon's.
     pub(super) is_child: bool,
@@ -119,7 +119,7 @@ impl Captures {
         };
         let pid = on.launcher.launch(&recipe, Mode::Together)?.pid;
         self.tell_all();
-        let known = Some((pid, identity::start_time(pid).unwrap_or(0)));
+        let known = Some((pid, identity::moment().unwrap_or(0)));
         self.logger = Some(Logger::new(known, true, ours));
         Ok(pid)
     }
@@ -147,7 +147,7 @@ impl Captures {
         door: &Path,
         known: Option<(Pid, u64)>,
     ) -> Result<(), String> {
-        let held = known.and_then(|(pid, start)| PidFd::open(pid, start).ok().flatten());
+        let held = known.and_then(|(pid, seen)| PidFd::open(pid, seen).ok().flatten());
         let held = held.filter(|logger| !logger.wait(Duration::ZERO));
         let why = match door::enter(door).and_then(|channel| self.take_back(channel, known)) {
             Ok(()) => return Ok(()),

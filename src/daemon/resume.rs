@@ -129,8 +129,8 @@ impl Daemon {
             }
         }
         self.supervisor.take_up_order(&self.config);
-        for (fd, pid, start) in state.adopted {
-            self.adopted.add(PidFd::from_parts(inherited(fd)?, pid, start))?;
+        for (fd, pid, seen) in state.adopted {
+            self.adopted.add(PidFd::from_parts(inherited(fd)?, pid, seen))?;
         }
         let reports = state.reports.into_iter();
         let reports = reports.map(|(pid, fd)| Ok((pid, inherited(fd)?)));

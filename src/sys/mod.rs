@@ -7,6 +7,7 @@ pub mod channel;
 pub mod children;
 pub mod clock;
 pub mod connect;
+mod decimal;
 pub mod door;
 pub mod epoll;
 pub mod exec;

@@ -15,18 +15,18 @@ use super::wait::End;
 pub struct PidFd {
     fd: OwnedFd,
     pid: i32,
-    start: u64,
+    seen: u64,
 }
 
 /// PIDFD_SIGNAL_PROCESS_GROUP of linux/pidfd.h, since Linux 6.9.
 const GROUP: libc::c_uint = 1 << 2;
 
 impl PidFd {
-    /// The process with this number and start time; none: it is no more.
+    /// The process that had this number at this moment; none: it is no more.
     ///
     /// # Errors
     /// Those of pidfd_open(2), such as too many open files.
-    pub fn open(pid: i32, start: u64) -> io::Result<Option<Self>> {
+    pub fn open(pid: i32, seen: u64) -> io::Result<Option<Self>> {
         // SAFETY: no pointers. The descriptor that comes back is ours alone, and CLOEXEC.
         let fd = unsafe {
             let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0);
@@ -41,17 +41,17 @@ impl PidFd {
             };
         };
         // Looked at while the descriptor holds it: what had the number before is another's.
-        Ok(identity::exists(pid, start).then_some(Self { fd, pid, start }))
+        Ok(identity::exists(pid, seen).then_some(Self { fd, pid, seen }))
     }
 
     /// One that was held before, in another life of this process.
-    pub fn from_parts(fd: OwnedFd, pid: i32, start: u64) -> Self {
-        Self { fd, pid, start }
+    pub fn from_parts(fd: OwnedFd, pid: i32, seen: u64) -> Self {
+        Self { fd, pid, seen }
     }
 
-    /// Its number and start time.
+    /// Its number, and a moment at which it had that.
     pub fn identity(&self) -> (i32, u64) {
-        (self.pid, self.start)
+        (self.pid, self.seen)
     }
 
     /// Waits until it has ended, at most so long. Whether it has.
@@ -91,14 +91,14 @@ impl PidFd {
     /// nobody else's; and if nobody has it as a pid, what is in the group is of this process.
     fn send_to_number(&self, signal: i32) -> io::Result<()> {
         match identity::start_time(self.pid) {
-            Some(start) if start != self.start => Ok(()),
+            Some(start) if start > self.seen => Ok(()),
             _ => super::signals::send(self.pid, signal, true),
         }
     }
 
     /// How it ended, if that can be told now. Asked once its descriptor is readable.
     pub fn end(&self) -> Option<End> {
-        let status = identity::status_of_zombie(self.pid, self.start).or_else(|| self.told())?;
+        let status = identity::status_of_zombie(self.pid, self.seen).or_else(|| self.told())?;
         Some(match status & 0x7f {
             0 => End::Code(status >> 8 & 0xff),
             signal => End::Signal(signal),
@@ -148,7 +148,7 @@ mod tests {
         let mut child = Command::new("sh").args(["-c", "kill -STOP $$; exit 3"]).spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         let start = identity::start_time(pid).unwrap();
-        assert!(PidFd::open(pid, start + 1).unwrap().is_none(), "another's");
+        assert!(PidFd::open(pid, start - 1).unwrap().is_none(), "another's");
         let held = PidFd::open(pid, start).unwrap().unwrap();
         assert_eq!(held.end(), None, "it lives");
         // Until it has stopped itself, a signal to go on would come too early.
@@ -195,10 +195,10 @@ mod tests {
     #[test]
     fn a_number_that_is_anothers_by_now_is_sent_nothing() {
         let (mut child, held, other) = group();
-        let gone = PidFd { start: held.start + 1, ..held };
+        let gone = PidFd { seen: held.seen - 1, ..held };
         gone.send_to_number(libc::SIGKILL).unwrap();
         assert!(Stat::lives(other));
-        PidFd { start: gone.start - 1, ..gone }.send_to_number(libc::SIGTERM).unwrap();
+        PidFd { seen: gone.seen + 1, ..gone }.send_to_number(libc::SIGTERM).unwrap();
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGTERM));
         while Stat::lives(other) {}
     }
@@ -222,9 +222,9 @@ mod tests {
             assert_eq!(held.told(), None, "its parent is still to hear of it");
             assert_eq!(held.end(), Some(end));
             // Another has the number now, so that its zombie says nothing of this one.
-            assert_eq!(identity::status_of_zombie(held.pid, held.start + 1), None);
+            assert_eq!(identity::status_of_zombie(held.pid, held.seen - 1), None);
             command.wait().unwrap();
-            assert_eq!(identity::status_of_zombie(held.pid, held.start), None);
+            assert_eq!(identity::status_of_zombie(held.pid, held.seen), None);
             assert_eq!(held.end(), is_linux(6, 15).then_some(end));
         }
     }

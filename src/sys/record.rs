@@ -2,18 +2,21 @@
 //! end of a file that the next daemon reads.
 //!
 //! Its beginning was prepared by the parent. The child, which may share the parent's memory, adds
-//! its number and its start time and appends the whole with one write(2): system calls and
-//! arithmetic, nothing else.
+//! its number and this moment, by which it is known (see [`super::identity`]), and appends the whole
+//! with one write(2): system calls and arithmetic, nothing else.
 #![allow(unsafe_code)] // the child's system calls
 
 use std::os::fd::RawFd;
+
+use super::decimal::Decimal;
+use super::identity;
 
 /// What a child is to leave behind.
 #[derive(Debug)]
 pub struct Record {
     /// The file, opened with O_APPEND.
     pub file: RawFd,
-    /// A JSON text that is still to be ended with `PID,"start":TICKS}}`.
+    /// A JSON text that is still to be ended with `PID,"seen":TICKS}}`.
     pub head: Vec<u8>,
 }
 
@@ -63,14 +66,15 @@ impl Line {
 
 /// Leaves it. What fails is for the parent to notice, who writes to the same file.
 pub(super) fn leave(record: &Record) {
-    let mut stat = [0u8; 1024];
-    let Some((pid, start)) = own_stat(&mut stat) else { return };
+    let Some(moment) = identity::moment() else { return };
+    // SAFETY: getpid(2) cannot fail.
+    let pid = u64::try_from(unsafe { libc::getpid() }).unwrap_or(0);
     let mut line = Line { bytes: [0; LONGEST], len: 0 };
     line.push(b"\n");
     line.push(&record.head);
-    line.push(pid);
-    line.push(b",\"start\":");
-    line.push(start);
+    line.push(Decimal::of(pid).digits());
+    line.push(b",\"seen\":");
+    line.push(Decimal::of(moment).digits());
     line.push(b"}}");
     let sum = checksum(line.filled().get(1..).unwrap_or(&[]));
     line.push(b" ");
@@ -82,27 +86,6 @@ pub(super) fn leave(record: &Record) {
     let whole = line.filled();
     // SAFETY: a buffer with its own length.
     unsafe { libc::write(record.file, whole.as_ptr().cast(), whole.len()) };
-}
-
-/// The digits of this process's number and start time, from /proc/self/stat.
-fn own_stat(buffer: &mut [u8; 1024]) -> Option<(&[u8], &[u8])> {
-    // SAFETY: a literal path, and a buffer with its own length; the descriptor is closed again.
-    let got = unsafe {
-        let fd = libc::open(c"/proc/self/stat".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
-        if fd < 0 {
-            return None;
-        }
-        let got = libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len());
-        libc::close(fd);
-        got
-    };
-    let stat = buffer.get(..usize::try_from(got).ok()?)?;
-    let pid = stat.split(|byte| *byte == b' ').next()?;
-    let name_ends = stat.iter().rposition(|byte| *byte == b')')?;
-    // Field 22: the 20th after the name.
-    let start = stat.get(name_ends + 2..)?.split(|byte| *byte == b' ').nth(19)?;
-    let is_number = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    (is_number(pid) && is_number(start)).then_some((pid, start))
 }
 
 #[cfg(test)]
@@ -120,8 +103,9 @@ mod tests {
         let text = fs::read_to_string(path).unwrap();
         let json = unsealed(text.trim()).unwrap();
         let pid = std::process::id();
-        let start = super::super::identity::start_time(pid.try_into().unwrap()).unwrap();
-        assert_eq!(json, format!("{{\"up\":{{\"pid\":{pid},\"start\":{start}}}}}"));
+        let (head, seen) = json.strip_suffix("}}").unwrap().rsplit_once(':').unwrap();
+        assert_eq!(head, format!("{{\"up\":{{\"pid\":{pid},\"seen\""));
+        assert!(identity::exists(pid.try_into().unwrap(), seen.parse().unwrap()));
         assert_eq!(text, sealed(json));
     }
 

@@ -65,7 +65,18 @@ const HANDLED: [i32; 16] = [
     libc::SIGPIPE,
 ];
 
+/// The process that catches them.
+static CATCHER: AtomicI32 = AtomicI32::new(0);
+
 extern "C" fn note(signal: i32, about: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: getpid(2) cannot fail.
+    if unsafe { libc::getpid() } != CATCHER.load(Ordering::SeqCst) {
+        // In a child before its exec, which may share the memory that the rest writes to: it gets
+        // what it would without this handler, as soon as that returns. To take all handlers away
+        // in each child would cost fifty system calls a start.
+        set(signal, libc::SIG_DFL);
+        return send_to_self(signal);
+    }
     if signal == CHLD
         && let Some(place) = ENDED.get(NEXT.fetch_add(1, Ordering::SeqCst) % ENDED.len())
     {
@@ -90,13 +101,16 @@ extern "C" fn note(signal: i32, about: *mut libc::siginfo_t, _: *mut libc::c_voi
 
 impl Signals {
     /// Catches every signal that would end the daemon, ignores SIGPIPE, unblocks all. Faults
-    /// (SEGV, ...) keep their default, whatever was inherited.
+    /// (SEGV, ...) keep their default, whatever was inherited. This process catches them, not one
+    /// that it forks.
     ///
     /// # Errors
     /// Those of pipe2(2).
     pub fn catch() -> io::Result<Self> {
         let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
         WAKE.store(write.as_raw_fd(), Ordering::SeqCst);
+        // SAFETY: getpid(2) cannot fail.
+        CATCHER.store(unsafe { libc::getpid() }, Ordering::SeqCst);
         for signal in all() {
             let handler = if signal == libc::SIGPIPE {
                 libc::SIG_IGN
@@ -202,13 +216,10 @@ pub fn default_child() {
     set(libc::SIGCHLD, libc::SIG_DFL);
 }
 
-/// In a child, before exec: back to the defaults. Handlers must be gone before signals are
-/// unblocked, since a child of vfork(2) shares the memory that they write to.
+/// In a child, before exec: the one signal that is ignored here is not there. Those that are caught
+/// go back to their defaults with the exec.
 pub(super) fn reset() {
-    for signal in HANDLED.into_iter().chain(real_time()) {
-        set(signal, libc::SIG_DFL);
-    }
-    set_threads();
+    set(libc::SIGPIPE, libc::SIG_DFL);
 }
 
 /// A set without any signal.

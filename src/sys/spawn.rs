@@ -3,23 +3,25 @@
 //! All that can fail in a way of its own or needs memory has been done before: a
 //! [`Recipe`] holds finished strings, numbers and open descriptors. The child shares the
 //! parent's memory until exec(2) (as vfork(2) does, whose cost does not grow with the parent), so
-//! it makes system calls and nothing else: no allocation, no lock, no panic. What fails comes back
-//! through a pipe as the step and the error number.
+//! it makes system calls and nothing else: no allocation, no lock, no panic. What fails it leaves
+//! there, as the step and the error number.
 //!
 //! With [`Mode::Apart`] the child gets a copy of the memory and the parent does not wait for
 //! it for long: for programs on file systems that may hang, and for those of another user, who may
-//! stop the child with a signal as soon as it is that user's. What became of it is then read from
-//! the pipe later.
+//! stop the child with a signal as soon as it is that user's. What became of it comes through a pipe
+//! then, and may be read later.
 #![allow(unsafe_code)] // clone(2), and the child's system calls
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::ptr::{null, null_mut};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::fcntl::OFlag;
 
+use super::decimal::Decimal;
 use super::others;
 use super::poll::{Interest, Poller};
 use super::record::{self, Record};
@@ -147,9 +149,17 @@ struct Orders<'a> {
     recipe: &'a Recipe,
     argv: *const *const c_char,
     envp: *const *const c_char,
-    report: RawFd,
+    report: Report<'a>,
     /// Where the child's own process id goes, in decimal digits, if anywhere.
     digits: *mut u8,
+}
+
+/// Where the child leaves what failed: the step and the error number, four bytes each. Nothing: it
+/// was executed.
+#[derive(Clone, Copy)]
+enum Report<'a> {
+    Memory(&'a AtomicU64),
+    Pipe(RawFd),
 }
 
 /// Room for the digits of a process id, and the NUL after them.
@@ -167,8 +177,12 @@ impl Launcher {
     /// The step that failed. The child, if there was one, has been reaped.
     pub fn launch(&mut self, recipe: &Recipe, mode: Mode) -> Result<Child, Failure> {
         let launching = |cause: io::Error| Failure { step: Step::Launching, cause };
-        let (read, write) =
-            nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|error| launching(error.into()))?;
+        let pipe = match mode {
+            Mode::Together => None,
+            Mode::Apart => Some(nix::unistd::pipe2(OFlag::O_CLOEXEC)),
+        };
+        let pipe = pipe.transpose().map_err(|error| launching(error.into()))?;
+        let memory = AtomicU64::new(0);
         let argv = pointers(&recipe.argv);
         let mut own_pid = recipe.extras.pid_variable.as_ref().map(|name| {
             let mut pair = [name.to_bytes(), b"="].concat();
@@ -184,14 +198,17 @@ impl Launcher {
             recipe,
             argv: argv.as_ptr(),
             envp: envp.as_ptr(),
-            report: write.as_raw_fd(),
+            report: match &pipe {
+                None => Report::Memory(&memory),
+                Some((_, write)) => Report::Pipe(write.as_raw_fd()),
+            },
             digits: own_pid.map_or(null_mut(), |pair| pair.end.wrapping_sub(DIGITS)),
         };
         let flags = match mode {
             Mode::Together => libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
             Mode::Apart => libc::SIGCHLD,
         };
-        // A handler that ran in the child would write to the parent's memory.
+        // Nothing ends the child before its session and its record stand.
         let mask = signals::set_mask(&signals::full());
         // SAFETY: the stack is ours, aligned, and grows down from its end; `orders` and all it
         // points to outlive the child's use of them: with CLONE_VFORK the parent sleeps until exec
@@ -203,14 +220,16 @@ impl Launcher {
         };
         let error = io::Error::last_os_error();
         signals::set_mask(&mask);
-        drop(write);
+        let read = pipe.map(|(read, _)| read);
         if pid < 0 {
             return Err(launching(error));
         }
-        if mode == Mode::Apart && !comes_soon(&read) {
-            return Ok(Child { pid, report: Some(read) });
-        }
-        match failure_in(&read) {
+        let failure = match read {
+            None => failure_of(memory.load(Ordering::SeqCst).to_ne_bytes()),
+            Some(read) if comes_soon(&read) => failure_in(&read),
+            Some(read) => return Ok(Child { pid, report: Some(read) }),
+        };
+        match failure {
             None => Ok(Child { pid, report: None }),
             Some(failure) => {
                 // It has said its last word; should somebody have stopped it right after, this goes on.
@@ -239,10 +258,14 @@ pub fn failure_in(report: &OwnedFd) -> Option<Failure> {
             got => break got,
         }
     };
-    if got != Ok(8) {
+    if got == Ok(8) { failure_of(bytes) } else { None }
+}
+
+fn failure_of(report: [u8; 8]) -> Option<Failure> {
+    if report == [0; 8] {
         return None;
     }
-    let [a, b, c, d, w, x, y, z] = bytes;
+    let [a, b, c, d, w, x, y, z] = report;
     let step = usize::try_from(u32::from_ne_bytes([a, b, c, d])).unwrap_or(0);
     let cause = io::Error::from_raw_os_error(i32::from_ne_bytes([w, x, y, z]));
     Some(Failure { step: STEPS.get(step).copied().unwrap_or(Step::Launching), cause })
@@ -256,30 +279,36 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
 extern "C" fn child(orders: *mut c_void) -> c_int {
     // SAFETY: `launch` passes its Orders, which outlive this call.
     let orders = unsafe { &*orders.cast_const().cast::<Orders<'_>>() };
-    // Under another number where that of the program's descriptor would hit it.
-    let report = match orders.recipe.extras.descriptor {
-        // SAFETY: no pointers.
-        Some((_, number)) if number == orders.report => unsafe {
-            libc::fcntl(orders.report, libc::F_DUPFD_CLOEXEC, number + 1)
-        },
-        Some(_) | None => orders.report,
+    let report = match (orders.report, orders.recipe.extras.descriptor) {
+        // Under another number where that of the program's descriptor would hit it.
+        (Report::Pipe(fd), Some((_, number))) if number == fd => {
+            // SAFETY: no pointers.
+            Report::Pipe(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, number + 1) })
+        }
+        (report, _) => report,
     };
     let step = become_program(orders, report);
-    // SAFETY: errno is readable; `report` is open; the buffer is on this stack. _exit(2) runs
-    // nothing of the parent's.
-    unsafe {
-        let errno = *libc::__errno_location();
-        let message = [(step as u32).to_ne_bytes(), errno.to_ne_bytes()];
-        libc::write(report, message.as_ptr().cast(), 8);
-        libc::_exit(127)
+    // SAFETY: errno is readable.
+    let errno = unsafe { *libc::__errno_location() };
+    let [a, b, c, d] = (step as u32).to_ne_bytes();
+    let [w, x, y, z] = errno.to_ne_bytes();
+    let failure = [a, b, c, d, w, x, y, z];
+    match report {
+        Report::Memory(memory) => memory.store(u64::from_ne_bytes(failure), Ordering::SeqCst),
+        Report::Pipe(fd) => {
+            // SAFETY: a buffer with its own length.
+            unsafe { libc::write(fd, failure.as_ptr().cast(), failure.len()) };
+        }
     }
+    // SAFETY: it runs nothing of the parent's.
+    unsafe { libc::_exit(127) }
 }
 
 /// Goes through the steps. Returns only the one that failed, with errno as it left it.
 ///
 /// The record is left while nobody else has a say in this process: a limit of its own could keep it
 /// from writing, and the user that it becomes could stop it.
-fn become_program(orders: &Orders<'_>, report: RawFd) -> Step {
+fn become_program(orders: &Orders<'_>, report: Report<'_>) -> Step {
     let recipe = orders.recipe;
     // SAFETY: system calls on what the recipe holds: valid strings and numbers. None of them
     // touches memory that the parent would miss. The raw calls for user and groups change this task
@@ -295,8 +324,11 @@ fn become_program(orders: &Orders<'_>, report: RawFd) -> Step {
         if let Some(record) = &recipe.record {
             record::leave(record);
         }
-        let own = recipe.extras.descriptor.map_or(report, |(from, _)| from);
-        others::close(report.min(own), report.max(own));
+        let own = recipe.extras.descriptor.map(|(from, _)| from);
+        others::close(match report {
+            Report::Memory(_) => [None, own],
+            Report::Pipe(fd) => [Some(fd), own],
+        });
         if !oom_score(recipe) {
             return Step::OomScore;
         }
@@ -362,7 +394,7 @@ fn stdio(fds: [RawFd; 3]) -> bool {
 }
 
 /// Gives the program's descriptor its number. Everything else that is open by now closes itself
-/// at the exec, so it does not matter what stood there, but the report's, see [`child`].
+/// at the exec, so it does not matter what stood there, but the report's pipe, see [`child`].
 fn descriptor(orders: &Orders<'_>) -> bool {
     let Some((from, to)) = orders.recipe.extras.descriptor else { return true };
     // SAFETY: no pointers.
@@ -379,18 +411,9 @@ fn own_pid(digits: *mut u8) {
     // SAFETY: getpid(2) cannot fail. There is room for DIGITS bytes, all NUL so far, and a process id
     // has fewer digits.
     unsafe {
-        let mut rest = libc::getpid();
-        let mut length = 0;
-        let mut unit = 1;
-        while rest / unit >= 10 {
-            unit *= 10;
-        }
-        while unit > 0 && length < DIGITS - 1 {
-            *digits.add(length) = b'0' + u8::try_from(rest / unit).unwrap_or(0);
-            rest %= unit;
-            unit /= 10;
-            length += 1;
-        }
+        let pid = Decimal::of(u64::try_from(libc::getpid()).unwrap_or(0));
+        let own = pid.digits();
+        std::ptr::copy_nonoverlapping(own.as_ptr(), digits, own.len().min(DIGITS - 1));
     }
 }
 

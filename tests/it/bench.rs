@@ -299,8 +299,8 @@ impl Drop for Bench {
     fn drop(&mut self) {
         self.end_daemon();
         // What a daemon that was killed has left, and no other has taken over.
-        for (pid, start) in self.recorded() {
-            if started(pid) == Some(start) {
+        for (pid, seen) in self.recorded() {
+            if started(pid).is_some_and(|start| start <= seen) {
                 let _ = nix::sys::signal::killpg(
                     nix::unistd::Pid::from_raw(pid),
                     nix::sys::signal::Signal::SIGKILL,
@@ -311,7 +311,7 @@ impl Drop for Bench {
 }
 
 impl Bench {
-    /// The processes that stand in the journal, each with its start time.
+    /// The processes that stand in the journal, each with a moment at which it was seen.
     pub fn recorded(&self) -> Vec<(i32, u64)> {
         let journal = self.read("state/journal");
         let kept = ["{\"up\":", "{\"logger\":"];
@@ -321,7 +321,7 @@ impl Bench {
         let values = json.filter_map(|(json, _)| serde_json::from_str::<Value>(json).ok());
         let of = |value: Value| {
             let up = value.as_object()?.values().next()?;
-            Some((i32::try_from(up["pid"].as_i64()?).ok()?, up["start"].as_u64()?))
+            Some((i32::try_from(up["pid"].as_i64()?).ok()?, up["seen"].as_u64()?))
         };
         values.filter_map(of).collect()
     }

@@ -54,8 +54,9 @@ pub(in crate::daemon) struct Up {
     pub(in crate::daemon) boot: u64,
     // The child adds these two, which therefore come last.
     pub(in crate::daemon) pid: Pid,
-    /// In clock ticks since the boot.
-    pub(in crate::daemon) start: u64,
+    /// A moment at which it had this pid, as [`crate::sys::identity`] counts.
+    #[serde(alias = "start")]
+    pub(in crate::daemon) seen: u64,
 }
 
 /// A helper of the daemon's, which lives on when the daemon is killed.
@@ -64,7 +65,8 @@ pub(in crate::daemon) struct Helper {
     pub(in crate::daemon) boot: u64,
     // The child adds these two.
     pub(in crate::daemon) pid: Pid,
-    pub(in crate::daemon) start: u64,
+    #[serde(alias = "start")]
+    pub(in crate::daemon) seen: u64,
 }
 
 /// What a process is, and what it would be launched with now.
@@ -72,7 +74,8 @@ pub(in crate::daemon) struct Helper {
 pub(in crate::daemon) struct Is {
     pub(in crate::daemon) digest: u64,
     /// Of a live one, as in [`Up`]: should that line be damaged, this one is enough to know it by.
-    pub(in crate::daemon) start: Option<u64>,
+    #[serde(alias = "start")]
+    pub(in crate::daemon) seen: Option<u64>,
     pub(in crate::daemon) process: Snapshot,
 }
 
@@ -105,13 +108,7 @@ impl Up {
     }
 
     /// Where the child's own line is damaged: what is known besides.
-    pub(super) fn unheard(
-        process: &Snapshot,
-        pid: Pid,
-        start: u64,
-        digest: u64,
-        boot: u64,
-    ) -> Self {
+    pub(super) fn unheard(process: &Snapshot, pid: Pid, seen: u64, digest: u64, boot: u64) -> Self {
         Self {
             program: process.program.clone(),
             index: process.index,
@@ -126,26 +123,26 @@ impl Up {
             post: 0,
             boot,
             pid,
-            start,
+            seen,
         }
     }
 
     /// The beginning of its line, which the child ends.
     pub(super) fn head(&self) -> Option<Vec<u8>> {
-        head(&Entry::Up(Self { pid: 0, start: 0, ..self.clone() }))
+        head(&Entry::Up(Self { pid: 0, seen: 0, ..self.clone() }))
     }
 }
 
 /// The beginning of a line whose last two numbers, 0 here, the child fills in.
 pub(super) fn head(entry: &Entry) -> Option<Vec<u8>> {
     let json = serde_json::to_string(entry).ok()?;
-    Some(json.strip_suffix("0,\"start\":0}}")?.as_bytes().to_vec())
+    Some(json.strip_suffix("0,\"seen\":0}}")?.as_bytes().to_vec())
 }
 
 impl Is {
     pub(super) fn of(process: &Process, up: Option<&Up>, base: Base) -> Self {
-        let (digest, start) = (process.program.launch.digest(), up.map(|up| up.start));
-        Self { digest, start, process: process.snapshot(base) }
+        let (digest, seen) = (process.program.launch.digest(), up.map(|up| up.seen));
+        Self { digest, seen, process: process.snapshot(base) }
     }
 }
 
@@ -184,7 +181,7 @@ pub(super) mod tests {
             post: 13,
             boot: 77,
             pid,
-            start: 4711,
+            seen: 4711,
         }
     }
 
@@ -194,26 +191,26 @@ pub(super) mod tests {
             let state = Phase::Running { pid, started: 1 };
             let process = Snapshot { index: pid as u32, state, ..example() };
             let up = Up { index: pid as u32, ..up(pid) };
-            [Entry::Up(up), Entry::Is(Is { digest: 1, start: Some(4711), process })]
+            [Entry::Up(up), Entry::Is(Is { digest: 1, seen: Some(4711), process })]
         };
         let entries = [Entry::Boot(77)].into_iter().chain(pids.iter().copied().flat_map(one));
         entries.map(|entry| entry.to_line()).collect()
     }
 
-    /// All that a daemon would touch for what it reads: pid, start and boot, which must be right
+    /// All that a daemon would touch for what it reads: pid, moment and boot, which must be right
     /// together.
     fn touched(past: &Past) -> Vec<(Pid, u64, u64)> {
         past.processes
             .values()
             .filter_map(|left| left.up.as_ref())
-            .map(|up| (up.pid, up.start, up.boot))
+            .map(|up| (up.pid, up.seen, up.boot))
             .collect()
     }
 
     #[test]
     fn the_child_writes_the_line_that_the_daemon_would() {
         let head = String::from_utf8(up(9).head().unwrap()).unwrap();
-        let json = format!("{head}9,\"start\":4711}}}}");
+        let json = format!("{head}9,\"seen\":4711}}}}");
         assert_eq!(record::sealed(&json), Entry::Up(up(9)).to_line());
         assert_eq!(Entry::from_line(Entry::Up(up(9)).to_line().trim()), Some(Entry::Up(up(9))));
     }

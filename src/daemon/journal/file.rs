@@ -103,7 +103,7 @@ impl Journal {
 
     /// What the logger is to leave behind.
     pub(in crate::daemon) fn logger_record(&self) -> Option<Record> {
-        let helper = Helper { boot: self.boot, pid: 0, start: 0 };
+        let helper = Helper { boot: self.boot, pid: 0, seen: 0 };
         Some(Record { file: self.file.as_ref()?.as_raw_fd(), head: head(&Entry::Logger(helper))? })
     }
 

@@ -13,8 +13,8 @@
 //! that still writes to the old one is on record in the new: the daemon knows its pid by then.
 //!
 //! A line that is torn or was changed is not believed, and counted. Numbers are believed only
-//! together with the boot, and a process is touched only when it was started at the same moment as
-//! the one on record; see [`crate::sys::identity`].
+//! together with the boot, and a process is touched only when it is the one on record;
+//! see [`crate::sys::identity`].
 
 pub(super) mod entry;
 mod file;
@@ -58,7 +58,7 @@ impl Daemon {
             post: 0,
             boot: self.journal.boot(),
             pid: 0,
-            start: 0,
+            seen: 0,
         }
     }
 
@@ -98,7 +98,7 @@ impl Daemon {
         }
         let base = base();
         let logger = self.captures.logger.as_ref().and_then(|logger| logger.known);
-        let logger = logger.map(|(pid, start)| Helper { boot: self.journal.boot(), pid, start });
+        let logger = logger.map(|(pid, seen)| Helper { boot: self.journal.boot(), pid, seen });
         let mut entries: Vec<Entry> = logger.map(Entry::Logger).into_iter().collect();
         if self.supervisor.is_shutting_down() {
             entries.push(Entry::Shutdown);

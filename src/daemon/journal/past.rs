@@ -100,7 +100,7 @@ impl Past {
     }
 
     fn changed(&mut self, is: Is) {
-        let Is { digest, start, process } = is;
+        let Is { digest, seen, process } = is;
         let key = (process.program.clone(), process.index);
         let known = self.processes.remove(&key);
         let is_same = |pid: &i32| process.state.pid() == Some(*pid);
@@ -110,8 +110,7 @@ impl Past {
             left.was_asked && same_stop
         });
         let up = known.and_then(|left| left.up).filter(|up| is_same(&up.pid));
-        let alone =
-            || Some(Up::unheard(&process, process.state.pid()?, start?, digest, self.boot?));
+        let alone = || Some(Up::unheard(&process, process.state.pid()?, seen?, digest, self.boot?));
         let up = up.or_else(alone);
         self.processes.insert(key, Left { process, up, digest, was_asked });
     }
@@ -130,7 +129,7 @@ mod tests {
 
     fn is(state: Phase) -> Entry {
         let process = Snapshot { state, ..example() };
-        Entry::Is(Is { digest: 5, start: None, process })
+        Entry::Is(Is { digest: 5, seen: None, process })
     }
 
     fn only(past: &Past) -> &Left {
@@ -227,7 +226,7 @@ mod tests {
                 Entry::Boot(1),
                 is(Phase::Stopped),
                 Entry::Up(up(9)),
-                Entry::Logger(Helper { boot: 1, pid: 5, start: 7 }),
+                Entry::Logger(Helper { boot: 1, pid: 5, seen: 7 }),
                 Entry::Shutdown,
             ];
             let mut bytes: Vec<u8> = entries.iter().flat_map(|e| e.to_line().into_bytes()).collect();

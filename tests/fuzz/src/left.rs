@@ -20,22 +20,22 @@ use crate::sys::record;
 
 /// A journal without its sums.
 const JOURNAL: &str = r#"{"boot":77}
-{"logger":{"boot":77,"pid":70,"start":4710}}
-{"up":{"program":"web","index":1,"of":3,"digest":5,"retries":1,"awaits":{"ready":{"up":true}},"restarts":2,"at":1000000000,"stop":[15,false,{"secs":10,"nanos":0}],"pipes":[12,null],"boot":77,"pid":71,"start":4711}}
-{"is":{"digest":5,"start":4711,"process":{"program":"web","index":1,"state":{"running":{"pid":71,"started":1000000007}},"since":{"secs_since_epoch":1,"nanos_since_epoch":2},"restarts":2,"last_end":[{"code":3},false],"failure":{"Launch":"x"},"failed_at":5,"restarted":[3,4]}}}
-{"is":{"digest":5,"start":4711,"process":{"program":"web","index":1,"state":{"stopping":{"pid":71,"started":1000000007,"how_far":{"asked":1000000009},"then":"stop"}},"since":null,"restarts":2,"last_end":null,"failure":null}}}
+{"logger":{"boot":77,"pid":70,"seen":4710}}
+{"up":{"program":"web","index":1,"of":3,"digest":5,"retries":1,"awaits":{"ready":{"up":true}},"restarts":2,"at":1000000000,"stop":[15,false,{"secs":10,"nanos":0}],"pipes":[12,null],"boot":77,"pid":71,"seen":4711}}
+{"is":{"digest":5,"seen":4711,"process":{"program":"web","index":1,"state":{"running":{"pid":71,"started":1000000007}},"since":{"secs_since_epoch":1,"nanos_since_epoch":2},"restarts":2,"last_end":[{"code":3},false],"failure":{"Launch":"x"},"failed_at":5,"restarted":[3,4]}}}
+{"is":{"digest":5,"seen":4711,"process":{"program":"web","index":1,"state":{"stopping":{"pid":71,"started":1000000007,"how_far":{"asked":1000000009},"then":"stop"}},"since":null,"restarts":2,"last_end":null,"failure":null}}}
 {"asked":{"program":"web","index":1,"pid":71}}
-{"is":{"digest":6,"start":4712,"process":{"program":"old","index":0,"state":{"stopping":{"pid":72,"started":3,"how_far":{"killed":4},"then":{"fail":{"retries":2}}}},"since":null,"restarts":0,"last_end":null,"failure":null}}}
-{"up":{"program":"away","index":0,"of":1,"digest":5,"retries":0,"awaits":"time","restarts":0,"at":1,"stop":[15,true,{"secs":1,"nanos":0}],"pipes":[null,null],"boot":77,"pid":74,"start":4714}}
-{"is":{"digest":5,"start":4714,"process":{"program":"away","index":0,"state":{"stopping":{"pid":74,"started":1,"how_far":{"asked":2},"then":"forget"}},"since":null,"restarts":0,"last_end":null,"failure":null}}}
-{"up":{"program":"gone","index":0,"of":1,"digest":5,"retries":0,"awaits":"time","restarts":0,"at":1,"stop":[15,true,{"secs":1,"nanos":0}],"pipes":[null,null],"boot":77,"pid":73,"start":4713}}
+{"is":{"digest":6,"seen":4712,"process":{"program":"old","index":0,"state":{"stopping":{"pid":72,"started":3,"how_far":{"killed":4},"then":{"fail":{"retries":2}}}},"since":null,"restarts":0,"last_end":null,"failure":null}}}
+{"up":{"program":"away","index":0,"of":1,"digest":5,"retries":0,"awaits":"time","restarts":0,"at":1,"stop":[15,true,{"secs":1,"nanos":0}],"pipes":[null,null],"boot":77,"pid":74,"seen":4714}}
+{"is":{"digest":5,"seen":4714,"process":{"program":"away","index":0,"state":{"stopping":{"pid":74,"started":1,"how_far":{"asked":2},"then":"forget"}},"since":null,"restarts":0,"last_end":null,"failure":null}}}
+{"up":{"program":"gone","index":0,"of":1,"digest":5,"retries":0,"awaits":"time","restarts":0,"at":1,"stop":[15,true,{"secs":1,"nanos":0}],"pipes":[null,null],"boot":77,"pid":73,"seen":4713}}
 {"gone":{"program":"gone","index":0}}
-{"is":{"digest":7,"start":null,"process":{"program":"web","index":0,"state":{"backoff":{"until":1000000000000000005,"retries":2}},"since":null,"restarts":0,"last_end":[{"signal":9},false],"failure":null}}}
+{"is":{"digest":7,"seen":null,"process":{"program":"web","index":0,"state":{"backoff":{"until":1000000000000000005,"retries":2}},"since":null,"restarts":0,"last_end":[{"signal":9},false],"failure":null}}}
 "shutdown"
 "#;
 
 /// A state without its sum.
-const STATE: &str = r#"1 {"from":"0.1.0","protocol":1,"settings":{"texts":{"files":{"/etc/t.yaml":"programs: {web: {cmd: x, numprocs: 3, ready: notify}}"},"folders":{"/etc/t.d":["a.yaml"]}},"file":"/etc/t.yaml","root":true,"cwd":"/","listen":"127.0.0.1:4242","state_dir":"/s","secret_file":"/s/secret","user":null,"umask":18,"limits":{"open_files":[1024,4096],"core":[0,1]}},"secret":[104,117],"listener":5,"lock":4,"processes":[{"is":{"program":"web","index":0,"state":{"starting":{"pid":71,"started":1000000007,"retries":1,"awaits":{"ready":{"up":false}}}},"since":{"secs_since_epoch":1,"nanos_since_epoch":2},"restarts":2,"last_end":[{"code":3},false],"failure":null},"up":{"program":"web","index":0,"of":3,"digest":5,"retries":1,"awaits":"time","restarts":2,"at":1000000000,"stop":[15,false,{"secs":10,"nanos":0}],"pipes":[12,null],"boot":77,"pid":71,"start":4711},"past":[{"at":{"secs_since_epoch":1,"nanos_since_epoch":2},"pid":70,"exit":{"code":3},"expected":false,"lasted":{"secs":1,"nanos":2}}]},{"is":{"program":"old","index":0,"state":{"stopping":{"pid":72,"started":3,"how_far":{"asked":4},"then":"forget"}},"since":null,"restarts":0,"last_end":null,"failure":null},"up":{"program":"old","index":0,"of":1,"digest":5,"retries":1,"awaits":"time","restarts":2,"at":1,"stop":[2,true,{"secs":10,"nanos":0}],"pipes":[null,13],"boot":77,"pid":72,"start":4712}},{"is":{"program":"web","index":2,"state":{"spawning":{"from":"BACKOFF","retries":1,"asked":true}},"since":null,"restarts":0,"last_end":null,"failure":null},"up":null}],"disabled":[["web",1]],"adopted":[[9,71,4711]],"reports":[[72,10]],"lines":[["web",0,11]],"probes":{"watches":[{"program":"web","index":0,"pid":71,"stage":"starting","post":[17,13,0],"line":18,"watchdog":[{"secs":5,"nanos":0},9],"own_watchdog":null,"schedule":{"next":5,"begun":4,"pause":{"secs":1,"nanos":0},"was_well":false,"failures":1,"told":"unhealthy"},"command":{"pid":75,"output":19,"report":null,"said":[104],"is_silent":false,"until":8,"limit":{"secs":5,"nanos":0},"is_over":false},"status":"s","complaint":null}],"forgotten":[76]},"strays":[99],"streams":[{"id":1,"of":["web",0,"stdout"],"pipe":12,"path":"/s/log/web:0.stdout.log","max_bytes":1048576,"keep":2,"timestamps":false,"owner":[1,2],"lost":3,"is_losing":true,"is_leaving":false}],"last_stream":12,"logger":{"known":[70,4710],"is_child":true,"channel":13},"clients":[{"stream":14,"peer":"127.0.0.1:5000","since":5,"said":[115],"untold":[123],"greeted":"00","task":{"Wait":{"goal":{"Roll":3},"pending":[["web",0,"web:0"]],"until":7,"failed":false}},"closing":false,"finished":false},{"stream":15,"peer":"p","since":5,"said":[],"untold":[],"greeted":null,"task":{"Tail":{"logs":[{"name":null,"path":"/l","file":16,"at":9}]}},"closing":false,"finished":false}],"mail":{"waiting":{"rows":[{"last":{"event":"fatal","time":"t","process":"web:0","pid":71,"end":"exit 3","expected":false,"message":"m"},"first_time":"t","count":2,"ways":[["exit 3",2]],"lately":2}],"more":{"fatal":4},"attempts":1,"span":["t","u"]},"wait":{"secs":3,"nanos":0}}}"#;
+const STATE: &str = r#"1 {"from":"0.1.0","protocol":1,"settings":{"texts":{"files":{"/etc/t.yaml":"programs: {web: {cmd: x, numprocs: 3, ready: notify}}"},"folders":{"/etc/t.d":["a.yaml"]}},"file":"/etc/t.yaml","root":true,"cwd":"/","listen":"127.0.0.1:4242","state_dir":"/s","secret_file":"/s/secret","user":null,"umask":18,"limits":{"open_files":[1024,4096],"core":[0,1]}},"secret":[104,117],"listener":5,"lock":4,"processes":[{"is":{"program":"web","index":0,"state":{"starting":{"pid":71,"started":1000000007,"retries":1,"awaits":{"ready":{"up":false}}}},"since":{"secs_since_epoch":1,"nanos_since_epoch":2},"restarts":2,"last_end":[{"code":3},false],"failure":null},"up":{"program":"web","index":0,"of":3,"digest":5,"retries":1,"awaits":"time","restarts":2,"at":1000000000,"stop":[15,false,{"secs":10,"nanos":0}],"pipes":[12,null],"boot":77,"pid":71,"seen":4711},"past":[{"at":{"secs_since_epoch":1,"nanos_since_epoch":2},"pid":70,"exit":{"code":3},"expected":false,"lasted":{"secs":1,"nanos":2}}]},{"is":{"program":"old","index":0,"state":{"stopping":{"pid":72,"started":3,"how_far":{"asked":4},"then":"forget"}},"since":null,"restarts":0,"last_end":null,"failure":null},"up":{"program":"old","index":0,"of":1,"digest":5,"retries":1,"awaits":"time","restarts":2,"at":1,"stop":[2,true,{"secs":10,"nanos":0}],"pipes":[null,13],"boot":77,"pid":72,"seen":4712}},{"is":{"program":"web","index":2,"state":{"spawning":{"from":"BACKOFF","retries":1,"asked":true}},"since":null,"restarts":0,"last_end":null,"failure":null},"up":null}],"disabled":[["web",1]],"adopted":[[9,71,4711]],"reports":[[72,10]],"lines":[["web",0,11]],"probes":{"watches":[{"program":"web","index":0,"pid":71,"stage":"starting","post":[17,13,0],"line":18,"watchdog":[{"secs":5,"nanos":0},9],"own_watchdog":null,"schedule":{"next":5,"begun":4,"pause":{"secs":1,"nanos":0},"was_well":false,"failures":1,"told":"unhealthy"},"command":{"pid":75,"output":19,"report":null,"said":[104],"is_silent":false,"until":8,"limit":{"secs":5,"nanos":0},"is_over":false},"status":"s","complaint":null}],"forgotten":[76]},"strays":[99],"streams":[{"id":1,"of":["web",0,"stdout"],"pipe":12,"path":"/s/log/web:0.stdout.log","max_bytes":1048576,"keep":2,"timestamps":false,"owner":[1,2],"lost":3,"is_losing":true,"is_leaving":false}],"last_stream":12,"logger":{"known":[70,4710],"is_child":true,"channel":13},"clients":[{"stream":14,"peer":"127.0.0.1:5000","since":5,"said":[115],"untold":[123],"greeted":"00","task":{"Wait":{"goal":{"Roll":3},"pending":[["web",0,"web:0"]],"until":7,"failed":false}},"closing":false,"finished":false},{"stream":15,"peer":"p","since":5,"said":[],"untold":[],"greeted":null,"task":{"Tail":{"logs":[{"name":null,"path":"/l","file":16,"at":9}]}},"closing":false,"finished":false}],"mail":{"waiting":{"rows":[{"last":{"event":"fatal","time":"t","process":"web:0","pid":71,"end":"exit 3","expected":false,"message":"m"},"first_time":"t","count":2,"ways":[["exit 3",2]],"lately":2}],"more":{"fatal":4},"attempts":1,"span":["t","u"]},"wait":{"secs":3,"nanos":0}}}"#;
 
 /// What stands in the place of a word or a number.
 const WORDS: [&str; 22] = [
@@ -121,11 +121,11 @@ fn one_journal(bytes: &[u8]) {
         if let Some(up) = &left.up {
             assert_eq!((program, index), (&up.program, &up.index));
             assert_eq!(left.process.state.pid(), Some(up.pid));
-            assert!(is_said([up.pid.to_string(), up.start.to_string()]), "{up:?}");
+            assert!(is_said([up.pid.to_string(), up.seen.to_string()]), "{up:?}");
         }
     }
     if let Some(logger) = past.logger {
-        assert!(is_said([logger.pid.to_string(), logger.start.to_string()]), "{logger:?}");
+        assert!(is_said([logger.pid.to_string(), logger.seen.to_string()]), "{logger:?}");
     }
     // That is asked only of one that is known.
     past.processes.values_mut().for_each(|left| left.was_asked &= left.up.is_some());
@@ -138,8 +138,8 @@ fn one_journal(bytes: &[u8]) {
 /// As the daemon writes it anew.
 fn written(past: &Past) -> String {
     let of = |left: &Left| {
-        let start = left.up.as_ref().map(|up| up.start);
-        let is = Is { digest: left.digest, start, process: left.process.clone() };
+        let seen = left.up.as_ref().map(|up| up.seen);
+        let is = Is { digest: left.digest, seen, process: left.process.clone() };
         Entry::all_of(left.up.clone(), is, left.was_asked).collect::<Vec<_>>()
     };
     let boot = past.boot.map(Entry::Boot).into_iter();
