@@ -43,6 +43,8 @@ pub(super) struct EventLog {
     told: u64,
     /// Whole lines for stderr that are not written yet.
     echoed: String,
+    /// The time of the last line, and as it stands there: a turn's lines have the same.
+    time: (SystemTime, String),
 }
 
 #[derive(Debug)]
@@ -90,7 +92,8 @@ impl EventLog {
     fn on(sink: Sink, settings: &Log, echo: Option<Level>) -> Self {
         let echo = echo.filter(|_| settings.target != LogTarget::Stderr);
         let (pending, echoed) = (String::new(), String::new());
-        Self { settings: settings.clone(), sink, echo, lost: 0, pending, told: 0, echoed }
+        let time = (SystemTime::UNIX_EPOCH, when::rfc3339(SystemTime::UNIX_EPOCH));
+        Self { settings: settings.clone(), sink, echo, lost: 0, pending, told: 0, echoed, time }
     }
 
     /// Opens the file of this name again, as after somebody has moved it away.
@@ -116,10 +119,14 @@ impl EventLog {
         if line.level > self.settings.level {
             return;
         }
+        if self.time.0 != wall {
+            self.time = (wall, when::rfc3339(wall));
+        }
         if self.lost > 0 && self.told == 0 {
             let message = format!("{} lines of this log could not be written", self.lost);
             let lost = Line { level: Level::Warning, message: &message, facts: &[] };
-            if self.put(wall, &lost).is_ok() {
+            let text = self.shape(&lost);
+            if self.put(&lost, &text).is_ok() {
                 match self.sink {
                     // Not before it is in the file.
                     Sink::File { .. } => self.told = self.lost,
@@ -127,11 +134,12 @@ impl EventLog {
                 }
             }
         }
-        if self.put(wall, line).is_err() {
+        let text = self.shape(line);
+        if self.put(line, &text).is_err() {
             self.lost += 1;
         }
         if self.echo.is_some_and(|level| line.level <= level) {
-            self.echoed.push_str(&self.shape(wall, line));
+            self.echoed.push_str(&text);
         }
         if self.pending.len().max(self.echoed.len()) > ENOUGH {
             self.flush();
@@ -153,12 +161,11 @@ impl EventLog {
         }
     }
 
-    fn put(&mut self, wall: SystemTime, line: &Line<'_>) -> io::Result<()> {
-        let text = self.shape(wall, line);
+    fn put(&mut self, line: &Line<'_>, text: &str) -> io::Result<()> {
         match &mut self.sink {
-            Sink::Stderr => to_stderr(&text),
+            Sink::Stderr => to_stderr(text),
             Sink::Syslog(socket) => {
-                let sent = socket.send(syslog(wall, line, self.settings.format).as_bytes());
+                let sent = socket.send(syslog(&self.time, line, self.settings.format).as_bytes());
                 if sent.is_err() {
                     // Its other end may have been started anew: the next line finds it.
                     self.sink = Sink::Nowhere;
@@ -167,10 +174,10 @@ impl EventLog {
             }
             Sink::Nowhere => {
                 self.sink = Sink::open(&self.settings.target).map_err(io::Error::other)?;
-                self.put(wall, line)
+                self.put(line, text)
             }
             Sink::File { .. } => {
-                self.pending.push_str(&text);
+                self.pending.push_str(text);
                 Ok(())
             }
         }
@@ -220,11 +227,11 @@ impl EventLog {
         }
     }
 
-    fn shape(&self, wall: SystemTime, line: &Line<'_>) -> String {
-        let time = when::rfc3339(wall);
+    fn shape(&self, line: &Line<'_>) -> String {
+        let (_, time) = &self.time;
         match self.settings.format {
-            LogFormat::Text => as_text(&time, line),
-            LogFormat::Json => as_json(&time, line),
+            LogFormat::Text => as_text(time, line),
+            LogFormat::Json => as_json(time, line),
         }
     }
 
@@ -276,15 +283,17 @@ fn word(level: Level) -> &'static str {
 }
 
 fn as_text(time: &str, line: &Line<'_>) -> String {
-    let text = format!("{time} {:<7} {}", word(line.level), words(line));
-    format!("{}\n", cut(&text, LINE_LIMIT))
+    let mut text = format!("{time} {:<7} {}", word(line.level), words(line));
+    text.truncate(cut(&text, LINE_LIMIT).len());
+    text.push('\n');
+    text
 }
 
 /// The message and its facts.
 fn words(line: &Line<'_>) -> String {
     let mut text = clean(line.message);
     for (name, value) in line.facts {
-        text.push_str(&format!(" {name}={}", quoted(value)));
+        text.extend([" ", name, "=", &quoted(value)]);
     }
     text
 }
@@ -316,7 +325,7 @@ fn as_json(time: &str, line: &Line<'_>) -> String {
 
 /// As syslog(3) writes it: priority, local time without year or offset, tag, text. Time and level
 /// stand in that frame already.
-fn syslog(wall: SystemTime, line: &Line<'_>, format: LogFormat) -> String {
+fn syslog((wall, time): &(SystemTime, String), line: &Line<'_>, format: LogFormat) -> String {
     const DAEMON: u8 = 3 << 3;
     let severity = match line.level {
         Level::Error => 3,
@@ -324,11 +333,12 @@ fn syslog(wall: SystemTime, line: &Line<'_>, format: LogFormat) -> String {
         Level::Info => 6,
         Level::Debug => 7,
     };
-    let (time, pid) = (when::syslog(wall), std::process::id());
+    let pid = std::process::id();
     let words = match format {
         LogFormat::Text => words(line),
-        LogFormat::Json => as_json(&when::rfc3339(wall), line),
+        LogFormat::Json => as_json(time, line),
     };
+    let time = when::syslog(*wall);
     format!("<{}>{time} taskmaster[{pid}]: {}", DAEMON | severity, words.trim_end())
 }
 
@@ -405,7 +415,7 @@ mod tests {
     #[test]
     fn syslog_gets_a_frame_of_its_own() {
         let line = Line { level: Level::Error, message: "fatal", facts: &[("name", "a")] };
-        let frame = |format| syslog(SystemTime::UNIX_EPOCH, &line, format);
+        let frame = |format| syslog(&(SystemTime::UNIX_EPOCH, "T".to_owned()), &line, format);
         let text = frame(LogFormat::Text);
         let id = std::process::id();
         assert!(text.starts_with("<27>Jan  1 ") || text.starts_with("<27>Dec 31 "), "{text}");

@@ -82,16 +82,15 @@ impl Kitchen {
     /// # Errors
     /// What is missing, in words.
     pub(super) fn ids(&self, program: &Program, index: u32) -> Result<Option<&Ids>, String> {
+        let attributes = &program.launch.attributes;
+        if attributes.user.is_none() && attributes.group.is_none() {
+            return Ok(None);
+        }
         match self.ids.get(&who(program, index)) {
             Some(Ok(ids)) => Ok(ids.as_ref()),
             Some(Err(error)) => Err(error.clone()),
             // Nobody is as good as root: what was not looked up is not started.
-            None if program.launch.attributes.user.is_some()
-                || program.launch.attributes.group.is_some() =>
-            {
-                Err("its user was not looked up".to_owned())
-            }
-            None => Ok(None),
+            None => Err("its user was not looked up".to_owned()),
         }
     }
 

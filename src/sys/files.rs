@@ -257,11 +257,18 @@ pub fn only_root_can_change(path: &Path) -> bool {
     existing.is_some_and(|folder| folder.ancestors().all(safe))
 }
 
+/// The size of this open file, if it is the one at this path.
+pub fn size_at(file: BorrowedFd<'_>, path: &Path) -> Option<u64> {
+    let number = |about: &nix::sys::stat::FileStat| (about.st_dev, about.st_ino);
+    let opened = nix::sys::stat::fstat(file).ok()?;
+    let there = nix::sys::stat::lstat(path).ok()?;
+    let size = u64::try_from(opened.st_size).ok()?;
+    (number(&opened) == number(&there)).then_some(size)
+}
+
 /// Whether this open file is the one at this path.
 pub fn is_at(file: BorrowedFd<'_>, path: &Path) -> bool {
-    let number = |about: nix::sys::stat::FileStat| (about.st_dev, about.st_ino);
-    let opened = nix::sys::stat::fstat(file).map(number);
-    opened.is_ok() && opened == nix::sys::stat::lstat(path).map(number)
+    size_at(file, path).is_some()
 }
 
 /// Keeps room on the disk for a file to grow to this size, where the file system can: without it

@@ -28,10 +28,21 @@ pub fn checksum(bytes: &[u8]) -> u64 {
     })
 }
 
-/// A text with its sum, as a line. It begins with a line end as well: should what stands before it
-/// be torn, this one is not.
+/// Adds a text with its sum to these lines, as one more. It begins with a line end as well: should
+/// what stands before it be torn, this one is not.
+pub fn seal(lines: &mut Vec<u8>, add_text: impl FnOnce(&mut Vec<u8>)) {
+    lines.push(b'\n');
+    let start = lines.len();
+    add_text(lines);
+    let sum = checksum(lines.get(start..).unwrap_or(&[]));
+    lines.extend_from_slice(format!(" {sum:016x}\n").as_bytes());
+}
+
+/// A text with its sum, as such a line alone.
 pub fn sealed(text: &str) -> String {
-    format!("\n{text} {:016x}\n", checksum(text.as_bytes()))
+    let mut line = Vec::new();
+    seal(&mut line, |line| line.extend_from_slice(text.as_bytes()));
+    String::from_utf8(line).unwrap_or_default()
 }
 
 /// The text of a line that is whole and as it was written.

@@ -90,9 +90,16 @@ impl Entry {
         up.map(Self::Up).into_iter().chain([Self::Is(is)]).chain(asked)
     }
 
-    /// As a line.
-    pub(in crate::daemon) fn to_line(&self) -> String {
-        record::sealed(&serde_json::to_string(self).unwrap_or_default())
+    /// As lines, one after the other.
+    pub(in crate::daemon) fn lines<'a>(entries: impl IntoIterator<Item = &'a Self>) -> Vec<u8> {
+        let mut lines = Vec::new();
+        for entry in entries {
+            record::seal(&mut lines, |lines| {
+                // Nothing that it holds can fail to be JSON, and memory takes any write.
+                let _ = serde_json::to_writer(lines, entry);
+            });
+        }
+        lines
     }
 
     /// From a line.
@@ -194,7 +201,7 @@ pub(super) mod tests {
             [Entry::Up(up), Entry::Is(Is { digest: 1, seen: Some(4711), process })]
         };
         let entries = [Entry::Boot(77)].into_iter().chain(pids.iter().copied().flat_map(one));
-        entries.map(|entry| entry.to_line()).collect()
+        String::from_utf8(Entry::lines(&entries.collect::<Vec<Entry>>())).unwrap()
     }
 
     /// All that a daemon would touch for what it reads: pid, moment and boot, which must be right
@@ -211,8 +218,9 @@ pub(super) mod tests {
     fn the_child_writes_the_line_that_the_daemon_would() {
         let head = String::from_utf8(up(9).head().unwrap()).unwrap();
         let json = format!("{head}9,\"seen\":4711}}}}");
-        assert_eq!(record::sealed(&json), Entry::Up(up(9)).to_line());
-        assert_eq!(Entry::from_line(Entry::Up(up(9)).to_line().trim()), Some(Entry::Up(up(9))));
+        let line = String::from_utf8(Entry::lines([&Entry::Up(up(9))])).unwrap();
+        assert_eq!(record::sealed(&json), line);
+        assert_eq!(Entry::from_line(line.trim()), Some(Entry::Up(up(9))));
     }
 
     #[test]

@@ -158,8 +158,7 @@ impl Journal {
     /// # Errors
     /// Those of the system calls; that the file has lost its place.
     pub(super) fn append(&mut self, entries: &[Entry], now: Instant) -> io::Result<()> {
-        let text: String = entries.iter().map(Entry::to_line).collect();
-        let written = self.write(text.as_bytes());
+        let written = self.write(&Entry::lines(entries));
         if written.is_err() {
             self.retry_at.get_or_insert(now + PAUSE);
         }
@@ -168,13 +167,12 @@ impl Journal {
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some(file) = &mut self.file else { return Err(io::ErrorKind::NotFound.into()) };
-        if !files::is_at(file.as_fd(), &self.path) {
+        let Some(size) = files::size_at(file.as_fd(), &self.path) else {
             return Err(io::Error::other("it is gone"));
-        }
-        let about = file.metadata()?;
+        };
         file.write_all(bytes)?;
         // Children write to it as well.
-        self.size = about.len() + u64::try_from(bytes.len()).unwrap_or(0);
+        self.size = size + u64::try_from(bytes.len()).unwrap_or(0);
         Ok(())
     }
 
@@ -184,9 +182,9 @@ impl Journal {
     /// Those of the system calls. Then it goes on as it was.
     pub(super) fn rewrite(&mut self, entries: &[Entry], now: Instant) -> io::Result<()> {
         let boot = Entry::Boot(self.boot);
-        let text: String = std::iter::once(&boot).chain(entries).map(Entry::to_line).collect();
+        let text = Entry::lines(std::iter::once(&boot).chain(entries));
         let size = u64::try_from(text.len()).unwrap_or(0);
-        let written = self.replace(text.as_bytes());
+        let written = self.replace(&text);
         self.retry_at = written.is_err().then_some(now + PAUSE);
         match written {
             Ok(file) => {
@@ -203,14 +201,14 @@ impl Journal {
         }
     }
 
-    fn go_on_in_old(&mut self, text: &str) -> io::Result<()> {
+    fn go_on_in_old(&mut self, text: &[u8]) -> io::Result<()> {
         let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
         let file = OpenOptions::new().append(true).custom_flags(flags).open(&self.path)?;
         if files::exposed(&file, &self.path).is_some() {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         self.file = Some(file);
-        self.write((Entry::Anew.to_line() + text).as_bytes())
+        self.write(&[&Entry::lines([&Entry::Anew]), text].concat())
     }
 
     /// There is no place for it now.

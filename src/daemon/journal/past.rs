@@ -123,8 +123,7 @@ mod tests {
     use crate::supervisor::Then;
 
     fn read(entries: &[Entry]) -> Past {
-        let text: String = entries.iter().map(Entry::to_line).collect();
-        Past::read(text.as_bytes())
+        Past::read(&Entry::lines(entries))
     }
 
     fn is(state: Phase) -> Entry {
@@ -229,7 +228,7 @@ mod tests {
                 Entry::Logger(Helper { boot: 1, pid: 5, seen: 7 }),
                 Entry::Shutdown,
             ];
-            let mut bytes: Vec<u8> = entries.iter().flat_map(|e| e.to_line().into_bytes()).collect();
+            let mut bytes = Entry::lines(&entries);
             let at = at % bytes.len();
             let end = (at + cut).min(bytes.len());
             bytes.splice(at..end, noise);

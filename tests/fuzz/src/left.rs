@@ -129,14 +129,14 @@ fn one_journal(bytes: &[u8]) {
     }
     // That is asked only of one that is known.
     past.processes.values_mut().for_each(|left| left.was_asked &= left.up.is_some());
-    let again = Past::read(written(&past).as_bytes());
+    let again = Past::read(&written(&past));
     assert_eq!(again, Past { damaged: 0, ..past });
     let left = again.processes.values().map(|left| (&left.process, left.up.as_ref()));
     CONFIG.with(|config| go_on(left.collect(), config));
 }
 
 /// As the daemon writes it anew.
-fn written(past: &Past) -> String {
+fn written(past: &Past) -> Vec<u8> {
     let of = |left: &Left| {
         let seen = left.up.as_ref().map(|up| up.seen);
         let is = Is { digest: left.digest, seen, process: left.process.clone() };
@@ -145,7 +145,8 @@ fn written(past: &Past) -> String {
     let boot = past.boot.map(Entry::Boot).into_iter();
     let shutdown = past.was_shutting_down.then_some(Entry::Shutdown);
     let all = boot.chain(past.logger.map(Entry::Logger)).chain(shutdown);
-    all.chain(past.processes.values().flat_map(of)).map(|entry| entry.to_line()).collect()
+    let all = all.chain(past.processes.values().flat_map(of));
+    Entry::lines(&all.collect::<Vec<_>>())
 }
 
 /// Who is disabled is read again as it was written.
