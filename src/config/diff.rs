@@ -48,7 +48,7 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
         let programs = one.programs.iter().filter(|(name, _)| !other.programs.contains_key(*name));
         programs.map(|(_, program)| Rc::clone(&program.name)).collect()
     };
-    let both = |(name, new): (&String, _)| Some((old.programs.get(name)?, new));
+    let both = |(name, new): (&Rc<str>, _)| Some((old.programs.get(name)?, new));
     Changes {
         added: only_in(new, old),
         removed: only_in(old, new),

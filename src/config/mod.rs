@@ -79,7 +79,7 @@ pub struct Config {
     /// The `hooks:` section.
     pub hooks: Vec<Hook>,
     /// The programs by name.
-    pub programs: BTreeMap<String, Rc<Program>>,
+    pub programs: BTreeMap<Rc<str>, Rc<Program>>,
     /// What is odd but no error, such as a file without programs.
     pub warnings: Problems,
 }

@@ -97,7 +97,7 @@ impl<'s> Reader<'s> {
         let edges = std::mem::take(&mut self.edges);
         for (name, at) in edges.values().flatten() {
             if !programs.contains_key(*name) {
-                let near = nearest(name, programs.keys().map(String::as_str));
+                let near = nearest(name, programs.keys().map(|name| &**name));
                 let near = near.map(|near| format!("; did you mean `{near}`?"));
                 let near = near.unwrap_or_default();
                 self.report.error(at, format!("no program is called {}{near}", shown(name)));

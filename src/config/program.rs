@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// All programs by name.
-pub(super) type Programs = BTreeMap<String, Rc<Program>>;
+pub(super) type Programs = BTreeMap<Rc<str>, Rc<Program>>;
 
 /// What stands around every program.
 pub(super) struct Outer<'o, 's> {
@@ -138,7 +138,7 @@ impl<'s> Reader<'s> {
                 }
                 let program = Rc::new(program);
                 last = Some(Rc::clone(&program));
-                programs.insert(name.to_owned(), program);
+                programs.insert(Rc::clone(&program.name), program);
             }
         }
         self.check_order(&programs);

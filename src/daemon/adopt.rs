@@ -67,7 +67,7 @@ impl Daemon {
         let mut adoptions = Vec::new();
         for ((name, index), left) in past.processes {
             let held = self.hold(&left)?;
-            let program = config.programs.get(&name);
+            let program = config.programs.get(&*name);
             let is_wanted = program.is_some_and(|program| index < program.numprocs);
             if held.is_none() && (past.was_shutting_down || !is_wanted) {
                 continue;

@@ -108,7 +108,7 @@ impl Daemon {
     fn note_stop(&mut self, id: Id) {
         let Some(process) = self.supervisor.get(id) else { return };
         if let State::Stopping { pid, stage: Stage::Asked(_), .. } = process.state {
-            let (program, index) = (process.program.name.to_string(), process.index);
+            let (program, index) = (process.program.name.clone(), process.index);
             self.journal.was_asked(pid);
             self.asked.push(Entry::Asked { program, index, pid });
         }

@@ -115,7 +115,7 @@ impl Daemon {
         let disabled = disabled.map(|(program, index)| (Rc::from(program), index)).collect();
         self.supervisor.set_disabled(disabled);
         for KeptProcess { is, up, past } in state.processes {
-            let configured = self.config.programs.get(&is.program).cloned();
+            let configured = self.config.programs.get(&*is.program).cloned();
             let departed = || up.as_ref().map(|up| adopt::departed(up, &self.config.daemon));
             if let Some(program) = configured.or_else(departed) {
                 let id = self.supervisor.restore(&program, &is, base, self.now);

@@ -124,7 +124,9 @@ fn delay(backoff: &Backoff, retries: u32, dice: f64) -> Duration {
     if backoff.initial.is_zero() {
         return Duration::ZERO;
     }
-    let grown = backoff.initial.as_secs_f64() * backoff.factor.powf(f64::from(retries));
+    // powf, and nothing else here, would have every process of taskmaster load libm.
+    let growth = backoff.factor.powi(i32::try_from(retries).unwrap_or(i32::MAX));
+    let grown = backoff.initial.as_secs_f64() * growth;
     let bounded = grown.min(backoff.max.as_secs_f64());
     Duration::try_from_secs_f64(bounded * (1.0 + backoff.jitter * dice)).unwrap_or(backoff.max)
 }

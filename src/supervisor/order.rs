@@ -4,7 +4,7 @@
 //! on all of them is two numbers compared. What a change of one means for those beside it stands
 //! in [`super::neighbours`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
 
 use super::{Awaits, Id, Process, Stage, State, Then};
@@ -16,7 +16,7 @@ type Needs = BTreeMap<Rc<str>, Dependency>;
 /// The graph.
 #[derive(Debug, Default)]
 pub(super) struct Order {
-    programs: HashMap<Rc<str>, Standing>,
+    programs: BTreeMap<Rc<str>, Standing>,
     /// Processes that were ever started and are not over.
     busy: usize,
     /// Processes that are EXITED or FATAL.

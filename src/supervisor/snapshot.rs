@@ -20,7 +20,7 @@ use crate::config::{Config, Program};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The program.
-    pub program: String,
+    pub program: Rc<str>,
     /// Its number among the program's processes.
     pub index: u32,
     /// What it is.
@@ -191,7 +191,7 @@ impl Process {
     /// It, as plain data.
     pub fn snapshot(&self, base: Base) -> Snapshot {
         Snapshot {
-            program: self.program.name.to_string(),
+            program: self.program.name.clone(),
             index: self.index,
             state: base.phase(self.state),
             since: self.since,

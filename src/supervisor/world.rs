@@ -78,7 +78,7 @@ fn config(programs: Vec<Program>) -> Config {
         shutdown_time: Duration::from_secs(60),
         exit_when: ExitWhen::Never,
     };
-    let programs = programs.into_iter().map(|p| (p.name.to_string(), Rc::new(p))).collect();
+    let programs = programs.into_iter().map(|p| (p.name.clone(), Rc::new(p))).collect();
     Config {
         file: PathBuf::new(),
         daemon,

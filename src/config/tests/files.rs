@@ -23,7 +23,7 @@ fn included_files_add_programs() {
         ("etc/more.yaml", "programs: {c: {cmd: x}}"),
     ])
     .unwrap();
-    assert_eq!(config.programs.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert_eq!(config.programs.keys().map(|name| &**name).collect::<Vec<_>>(), ["a", "b", "c"]);
     assert_eq!(config.programs["a"].launch.stdout, Output::File("/srv/etc/a.out".into()));
     let b = &config.programs["b"].launch;
     assert_eq!(b.stdout, Output::File("/srv/etc/conf.d/b.out".into()));

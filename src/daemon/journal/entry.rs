@@ -1,5 +1,6 @@
 //! A line of the journal, and its two forms. Pure.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -20,9 +21,9 @@ pub(in crate::daemon) enum Entry {
     /// What a process is now.
     Is(Is),
     /// The stop signal has been sent.
-    Asked { program: String, index: u32, pid: Pid },
+    Asked { program: Rc<str>, index: u32, pid: Pid },
     /// It is supervised no more.
-    Gone { program: String, index: u32 },
+    Gone { program: Rc<str>, index: u32 },
     /// The logger was started; the child writes this, as it does [`Entry::Up`].
     Logger(Helper),
     /// Everything is being stopped, by nobody's wish for one of them.
@@ -32,7 +33,7 @@ pub(in crate::daemon) enum Entry {
 /// A live process, as it was launched.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(in crate::daemon) struct Up {
-    pub(in crate::daemon) program: String,
+    pub(in crate::daemon) program: Rc<str>,
     pub(in crate::daemon) index: u32,
     /// How many processes the program has.
     pub(in crate::daemon) of: u32,
@@ -161,7 +162,7 @@ pub(super) mod tests {
 
     pub(in crate::daemon::journal) fn example() -> Snapshot {
         Snapshot {
-            program: "web".to_owned(),
+            program: "web".into(),
             index: 1,
             state: Phase::Running { pid: 71, started: 1_000_000_007 },
             since: Some(std::time::SystemTime::UNIX_EPOCH),
@@ -175,7 +176,7 @@ pub(super) mod tests {
 
     pub(in crate::daemon::journal) fn up(pid: Pid) -> Up {
         Up {
-            program: "web".to_owned(),
+            program: "web".into(),
             index: 1,
             of: 2,
             digest: u64::MAX,

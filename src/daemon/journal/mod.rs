@@ -42,7 +42,7 @@ impl Daemon {
         let program: &Program = &process.program;
         let policy = &program.policy;
         Up {
-            program: program.name.to_string(),
+            program: program.name.clone(),
             index: process.index,
             of: program.numprocs,
             digest: program.launch.digest(),
@@ -70,7 +70,7 @@ impl Daemon {
         }
         let base = base();
         let gone = |process: &Process| Entry::Gone {
-            program: process.program.name.to_string(),
+            program: process.program.name.clone(),
             index: process.index,
         };
         let is = |process| Entry::Is(Is::of(process, self.journal.up_of(process), base));

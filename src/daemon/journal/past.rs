@@ -1,6 +1,7 @@
 //! The journal read back: what an earlier daemon left. Pure.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::entry::{Entry, Helper, Is, Up};
 use crate::supervisor::{Phase, Snapshot};
@@ -11,7 +12,7 @@ pub(in crate::daemon) struct Past {
     /// Its boot of the machine.
     pub(in crate::daemon) boot: Option<u64>,
     /// Its processes, by program and number.
-    pub(in crate::daemon) processes: BTreeMap<(String, u32), Left>,
+    pub(in crate::daemon) processes: BTreeMap<(Rc<str>, u32), Left>,
     /// Its logger.
     pub(in crate::daemon) logger: Option<Helper>,
     /// It was stopping everything.
@@ -174,7 +175,7 @@ mod tests {
             (only(&past).process.state, &only(&past).up),
             (Phase::Exited { expected: true }, &None)
         );
-        let gone = Entry::Gone { program: "web".to_owned(), index: 1 };
+        let gone = Entry::Gone { program: "web".into(), index: 1 };
         assert!(read(&[Entry::Up(up(9)), gone]).processes.is_empty());
     }
 
@@ -196,7 +197,7 @@ mod tests {
             })
         };
         let stopping = |then| stopping_as(9, then);
-        let asked = |pid| Entry::Asked { program: "web".to_owned(), index: 1, pid };
+        let asked = |pid| Entry::Asked { program: "web".into(), index: 1, pid };
         let running = is(Phase::Running { pid: 9, started: 3 });
         let was_asked = |entries: &[Entry]| only(&read(entries)).was_asked;
         assert!(!was_asked(&[Entry::Up(up(9)), stopping(then)]));
