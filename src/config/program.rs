@@ -142,7 +142,8 @@ impl<'s> Reader<'s> {
             }
         }
         self.check_order(&programs);
-        programs
+        // Filled in order, a tree is little more than half full; built at once, it is full.
+        programs.into_iter().collect()
     }
 
     fn program(&mut self, name: &str, field: fields::Field<'s>, outer: &Outer<'_, 's>) -> Program {

@@ -50,6 +50,7 @@ impl Daemon {
         let ids: Vec<_> = self.supervisor.ids().collect();
         let mut known = std::collections::BTreeSet::new();
         for process in ids.into_iter().filter_map(|id| self.supervisor.get(id)) {
+            let pid = process.state.process().map(|(pid, _)| pid);
             let up = self.journal.up_of(process);
             for which in [Which::Stdout, Which::Stderr] {
                 let key = (process.program.name.clone(), process.index, which);
@@ -59,8 +60,8 @@ impl Daemon {
                     Which::Stdout => up.pipes.0,
                     Which::Stderr => up.pipes.1,
                 });
-                if let Some((up, number)) = up.zip(pipe) {
-                    self.captures.have_back(key.clone(), settings.clone(), up.pid, number);
+                if let Some((pid, number)) = pid.zip(pipe) {
+                    self.captures.have_back(key.clone(), settings.clone(), pid, number);
                 }
                 self.captures.change(&key, settings);
             }

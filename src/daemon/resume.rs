@@ -65,9 +65,8 @@ impl Daemon {
 
     /// What is on record of a live process, with what a reload has changed since.
     pub(super) fn up_as_now(&self, process: &crate::supervisor::Process) -> Option<Up> {
-        let up = self.journal.up_of(process)?;
-        let Up { of, stop, .. } = self.launch_record(process, 0);
-        Some(Up { of, stop, ..up.clone() })
+        let (pid, _) = process.state.process()?;
+        Some(self.journal.up_of(process)?.as_up(pid, self.launch_record(process, 0)))
     }
 
     /// A daemon that goes on from this state.

@@ -264,6 +264,11 @@ impl Order {
         }
     }
 
+    /// Many were added.
+    pub(super) fn pack(&mut self) {
+        pack(&mut self.programs);
+    }
+
     /// How many of a program's processes are at rest.
     pub(super) fn resting(&self, program: &str) -> u32 {
         self.programs.get(program).map_or(0, |standing| standing.resting)
@@ -298,6 +303,11 @@ impl Order {
             unmet.map(|(name, _)| name.clone()).collect()
         })
     }
+}
+
+/// Filled in order, a tree is little more than half full; built anew from what it holds, it is full.
+pub(super) fn pack<K: Ord, V>(tree: &mut BTreeMap<K, V>) {
+    *tree = std::mem::take(tree).into_iter().collect();
 }
 
 /// All that can be reached, each after all that can be reached from it.

@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
+use super::order::pack;
 use super::{Event, Id, Moment, Process, State, StateName, Supervisor};
 use crate::config::{Changes, Config, Program, ProgramChange};
 
@@ -65,6 +66,10 @@ impl Supervisor {
                 (None, None) => continue,
             };
             steps.extend(step.event.map(|event| (id, event)));
+        }
+        if !changes.added.is_empty() {
+            pack(&mut self.names);
+            self.order.pack();
         }
         // Those that go, go before what they depend on.
         let going = |step: &&(Id, Event)| step.1 == Event::Remove;

@@ -14,6 +14,7 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -138,7 +139,8 @@ const STEPS: [Step; 11] = [
 /// Launches children, one after the other, on a stack that is used again.
 #[derive(Debug)]
 pub struct Launcher {
-    stack: Vec<u128>,
+    /// Of which only what is used takes memory.
+    stack: Box<[MaybeUninit<u128>]>,
 }
 
 /// Enough for the few frames of [`child`], in 16-byte units.
@@ -168,7 +170,7 @@ const DIGITS: usize = 11;
 impl Launcher {
     /// With a stack of its own.
     pub fn new() -> Self {
-        Self { stack: vec![0; STACK] }
+        Self { stack: Box::new_uninit_slice(STACK) }
     }
 
     /// Launches a child.

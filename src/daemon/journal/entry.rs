@@ -60,6 +60,19 @@ pub(in crate::daemon) struct Up {
     pub(in crate::daemon) seen: u64,
 }
 
+/// What of an [`Up`] its process does not tell: this much is kept of each that is live.
+#[derive(Debug)]
+pub(in crate::daemon) struct Launched {
+    digest: u64,
+    retries: u32,
+    awaits: Awaits,
+    restarts: u64,
+    at: u64,
+    pub(in crate::daemon) pipes: (Option<u64>, Option<u64>),
+    pub(in crate::daemon) post: u64,
+    pub(in crate::daemon) seen: u64,
+}
+
 /// A helper of the daemon's, which lives on when the daemon is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::daemon) struct Helper {
@@ -147,8 +160,22 @@ pub(super) fn head(entry: &Entry) -> Option<Vec<u8>> {
     Some(json.strip_suffix("0,\"seen\":0}}")?.as_bytes().to_vec())
 }
 
+impl Launched {
+    /// What is to be kept.
+    pub(super) fn of(up: Up) -> Self {
+        let Up { digest, retries, awaits, restarts, at, pipes, post, seen, .. } = up;
+        Self { digest, retries, awaits, restarts, at, pipes, post, seen }
+    }
+
+    /// All of it again. `up` is what a launch of the process would say now.
+    pub(in crate::daemon) fn as_up(&self, pid: Pid, up: Up) -> Up {
+        let Self { digest, retries, awaits, restarts, at, pipes, post, seen } = *self;
+        Up { digest, retries, awaits, restarts, at, pipes, post, pid, seen, ..up }
+    }
+}
+
 impl Is {
-    pub(super) fn of(process: &Process, up: Option<&Up>, base: Base) -> Self {
+    pub(super) fn of(process: &Process, up: Option<&Launched>, base: Base) -> Self {
         let (digest, seen) = (process.program.launch.digest(), up.map(|up| up.seen));
         Self { digest, seen, process: process.snapshot(base) }
     }

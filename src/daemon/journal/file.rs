@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::entry::{Entry, Helper, Up, head};
+use super::entry::{Entry, Helper, Launched, Up, head};
 use super::past::Past;
 use crate::supervisor::{Pid, Process, State};
 use crate::sys::record::{Record, checksum};
@@ -33,7 +33,7 @@ pub(in crate::daemon) struct Journal {
     enough: u64,
     boot: u64,
     /// Apart from the table, which is never full.
-    up: HashMap<Pid, Box<Up>>,
+    up: HashMap<Pid, Box<Launched>>,
     /// Those of them that have been sent the stop signal.
     asked: HashSet<Pid>,
     in_trouble: bool,
@@ -109,7 +109,7 @@ impl Journal {
 
     /// Remembers a live process.
     pub(in crate::daemon) fn remember(&mut self, up: Up) {
-        self.up.insert(up.pid, Box::new(up));
+        self.up.insert(up.pid, Box::new(Launched::of(up)));
     }
 
     /// It lives no more.
@@ -130,7 +130,7 @@ impl Journal {
     }
 
     /// What is on record of a process, if it lives.
-    pub(in crate::daemon) fn up_of(&self, process: &Process) -> Option<&Up> {
+    pub(in crate::daemon) fn up_of(&self, process: &Process) -> Option<&Launched> {
         process.state.process().and_then(|(pid, _)| Some(&**self.up.get(&pid)?))
     }
 

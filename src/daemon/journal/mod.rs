@@ -107,7 +107,7 @@ impl Daemon {
             let up = self.up_as_now(process);
             // One that was never started is as good as new.
             if up.is_some() || process.since.is_some() {
-                let is = Is::of(process, up.as_ref(), base);
+                let is = Is::of(process, self.journal.up_of(process), base);
                 entries.extend(Entry::all_of(up, is, self.journal.has_been_asked(process)));
             }
         }
