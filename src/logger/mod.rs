@@ -9,7 +9,7 @@
 //! Without a door, or when there is nothing left to capture, it ends.
 //!
 //! A turn, in order: wait; read the clock once; obey orders, or else give each pipe that is ready its
-//! share; close idle files; send reports. Orders come first, so that what is printed after one was
+//! share; close idle files; send reports; rest, where turns follow each other closely. Orders come first, so that what is printed after one was
 //! sent is treated as it says; and no pipe is served in the same turn, since what was ready may be no
 //! more. Orders are read only while reports go out: a daemon that does not listen is not answered more
 //! and more.
@@ -21,6 +21,7 @@ mod greeting;
 mod logs;
 mod message;
 mod mover;
+mod pace;
 mod plan;
 mod reports;
 mod rotate;
@@ -34,7 +35,8 @@ use std::time::Instant;
 
 use greeting::Greeting;
 pub use message::{Order, Report, Stream};
-use mover::{Feed, Mover};
+use mover::{Feed, Mover, Turned};
+use pace::Pace;
 use reports::Reports;
 pub use rotate::{numbered, rotate};
 
@@ -96,6 +98,8 @@ struct Logger {
     /// Whether reports wait for room in the channel.
     is_held_up: bool,
     message: Vec<u8>,
+    /// Whether this turn moved something, and no program has to wait for the next.
+    may_rest: bool,
 }
 
 impl Logger {
@@ -118,6 +122,7 @@ impl Logger {
             reports: Reports::default(),
             is_held_up: false,
             message: vec![0; LONGEST],
+            may_rest: false,
         })
     }
 
@@ -134,12 +139,17 @@ impl Logger {
 
     fn turns(&mut self) -> io::Result<()> {
         let mut now = clock::now();
+        let mut pace = Pace::new(now);
         loop {
             self.timer.arm(self.deadline(), now)?;
             self.epoll.wait()?;
             now = clock::now();
+            self.may_rest = false;
             if !self.turn(now)? {
                 return Ok(());
+            }
+            if pace.is_busy(now) && self.may_rest {
+                clock::rest(pace::REST);
             }
         }
     }
@@ -184,14 +194,20 @@ impl Logger {
     }
 
     fn serve_all(&mut self, now: Instant) {
+        let (mut gone, mut was_crowded) = (0, false);
         for place in 0.. {
             match self.epoll.event(place) {
                 None => break,
                 Some((TIMER, _)) => self.timer.drain(),
                 Some((DAEMON | DOOR, _)) => {}
-                Some((id, ready)) => self.serve(id, ready.gone, now),
+                Some((id, ready)) => {
+                    let turned = self.serve(id, ready.gone, now);
+                    gone += turned.gone;
+                    was_crowded |= turned.was_crowded;
+                }
             }
         }
+        self.may_rest = gone > 0 && !was_crowded;
     }
 
     /// Reports that are due count only while the channel takes them.
@@ -221,12 +237,20 @@ impl Logger {
     }
 
     /// A stream's share of the turn.
-    fn serve(&mut self, id: u64, is_gone: bool, now: Instant) {
-        let Some(feed) = self.feeds.get_mut(&id) else { return };
+    fn serve(&mut self, id: u64, is_gone: bool, now: Instant) -> Turned {
+        let nothing = Turned { gone: 0, was_crowded: false };
+        let Some(feed) = self.feeds.get_mut(&id) else { return nothing };
         match self.mover.turn(feed, now, &mut self.reports) {
-            Ok(0) if is_gone => self.forget(id),
-            Ok(_) => {}
-            Err(error) => self.give_up(id, &error, now),
+            Ok(turned) => {
+                if turned.gone == 0 && is_gone {
+                    self.forget(id);
+                }
+                turned
+            }
+            Err(error) => {
+                self.give_up(id, &error, now);
+                nothing
+            }
         }
     }
 

@@ -40,6 +40,19 @@ pub(super) struct Feed {
     pub(super) stream: Stream,
     pipe: OwnedFd,
     trouble: Option<Trouble>,
+    /// How much the pipe holds, in bytes.
+    capacity: u64,
+    /// Whether it may yet be made larger.
+    may_grow: bool,
+}
+
+/// What a turn did.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Turned {
+    /// So many bytes have left the pipe.
+    pub(super) gone: u64,
+    /// It was found so full that its program may soon have to wait.
+    pub(super) was_crowded: bool,
 }
 
 /// Why nothing can be written now.
@@ -52,7 +65,18 @@ struct Trouble {
 impl Feed {
     /// What comes out of this pipe goes there.
     pub(super) fn new(stream: Stream, pipe: OwnedFd) -> Self {
-        Self { stream, pipe, trouble: None }
+        let capacity = splice::capacity(pipe.as_fd());
+        Self { stream, pipe, trouble: None, capacity, may_grow: true }
+    }
+
+    /// Whether with so much in it the pipe is more than half full. One that is gets larger, once,
+    /// if the system allows it.
+    fn is_crowded(&mut self, pending: u64) -> bool {
+        if pending > self.capacity / 2 && self.may_grow {
+            self.may_grow = false;
+            self.capacity = splice::enlarge(self.pipe.as_fd());
+        }
+        pending > self.capacity / 2
     }
 
     /// The pipe's read side.
@@ -100,8 +124,7 @@ impl Mover {
         })
     }
 
-    /// Moves what is in the pipe, but not more than is one stream's share. Says how many bytes
-    /// have left the pipe.
+    /// Moves what is in the pipe by now, but not more than is one stream's share.
     ///
     /// # Errors
     /// The pipe is of no use: nothing can be taken out of it.
@@ -110,18 +133,19 @@ impl Mover {
         feed: &mut Feed,
         now: Instant,
         reports: &mut Reports,
-    ) -> io::Result<u64> {
-        let (mut gone, mut left) = (0, TURN);
-        while left > 0 {
-            let pending = splice::pending(feed.pipe())?.min(left);
-            if pending == 0 {
+    ) -> io::Result<Turned> {
+        let pending = splice::pending(feed.pipe())?;
+        let was_crowded = feed.is_crowded(pending);
+        let (mut gone, mut share) = (0, TURN);
+        while gone < pending && share > 0 {
+            let step = self.try_step(feed, (pending - gone).min(share), now, reports)?;
+            if step.gone == 0 {
                 break;
             }
-            let step = self.try_step(feed, pending, now, reports)?;
             gone += step.gone;
-            left = left.saturating_sub(step.gone.max(STEP) + STEP * u64::from(step.renamed));
+            share = share.saturating_sub(step.gone.max(STEP) + STEP * u64::from(step.renamed));
         }
-        Ok(gone)
+        Ok(Turned { gone, was_crowded })
     }
 
     /// Moves all that is in the pipe now.
@@ -136,7 +160,7 @@ impl Mover {
     ) -> io::Result<()> {
         let mut left = splice::pending(feed.pipe())?;
         while left > 0 {
-            match self.turn(feed, now, reports)? {
+            match self.turn(feed, now, reports)?.gone {
                 0 => break,
                 gone => left = left.saturating_sub(gone),
             }
@@ -248,7 +272,7 @@ mod tests {
         };
         let mut feed = Feed::new(stream, pipe.reader().unwrap());
         let (mut mover, mut reports) = (Mover::new().unwrap(), Reports::default());
-        let mut turn = || mover.turn(&mut feed, clock::now(), &mut reports).unwrap();
+        let mut turn = || mover.turn(&mut feed, clock::now(), &mut reports).unwrap().gone;
         assert_eq!([turn(), turn(), turn()], [8, 4, 0]);
     }
 }

@@ -1,7 +1,7 @@
 //! The one place that reads the clocks. The loop does so once a turn.
 #![allow(clippy::disallowed_methods)] // this is the place
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The monotonic clock.
 pub fn now() -> Instant {
@@ -11,6 +11,15 @@ pub fn now() -> Instant {
 /// The wall clock, for people.
 pub fn wall() -> SystemTime {
     SystemTime::now()
+}
+
+/// Does nothing for so long, or until a signal comes. Never in the daemon.
+pub fn rest(time: Duration) {
+    let _ = nix::time::clock_nanosleep(
+        nix::time::ClockId::CLOCK_MONOTONIC,
+        nix::time::ClockNanosleepFlags::empty(),
+        &time.into(),
+    );
 }
 
 /// The monotonic clock, and what the kernel shows for it: nanoseconds since the boot, which are

@@ -22,6 +22,18 @@ pub fn pending(pipe: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(u64::try_from(count).unwrap_or(0))
 }
 
+/// How many bytes a pipe holds; 0 if that cannot be told.
+pub fn capacity(pipe: BorrowedFd<'_>) -> u64 {
+    fcntl(pipe, FcntlArg::F_GETPIPE_SZ).ok().and_then(|size| u64::try_from(size).ok()).unwrap_or(0)
+}
+
+/// Makes a pipe as large as it may be, and says how many bytes it holds now. A user's share of
+/// pipe memory may be used up: then it stays as it was.
+pub fn enlarge(pipe: BorrowedFd<'_>) -> u64 {
+    let _ = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(WHOLE_PIPE));
+    capacity(pipe)
+}
+
 /// Moves up to `len` bytes from a pipe to a file, from `offset` on, and says how many. None: the
 /// pipe is empty. The file must not be open with O_APPEND, which splice(2) refuses.
 ///
@@ -75,8 +87,8 @@ impl Peek {
     /// Those of pipe2(2).
     pub fn new() -> io::Result<Self> {
         let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
-        // A user's share of pipe memory may be used up: a smaller one shows less at a time.
-        let _ = fcntl(&write, FcntlArg::F_SETPIPE_SZ(WHOLE_PIPE));
+        // A smaller one shows less at a time.
+        enlarge(write.as_fd());
         Ok(Self { read: read.into(), write, chunk: vec![0; CHUNK] })
     }
 
