@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::Daemon;
-use super::turn::exit_of;
+use super::ends::exit_of;
 use crate::supervisor::{Event, Exit, Pid};
 use crate::sys::epoll::Epoll;
 use crate::sys::pidfd::PidFd;

@@ -16,6 +16,7 @@ mod container;
 mod disabled;
 mod echo;
 mod effects;
+mod ends;
 mod given;
 mod handover;
 mod helpers;
@@ -104,6 +105,7 @@ struct Daemon {
     reports: std::collections::HashMap<i32, std::os::fd::OwnedFd>,
     probes: probes::Probes,
     strays: Strays,
+    looks: ends::Looks,
     reporting: report::Reporting,
     /// Those that an earlier daemon launched.
     adopted: adopted::Adopted,

@@ -8,6 +8,7 @@ use super::accept::Places;
 use super::adopted::Adopted;
 use super::capture::Captures;
 use super::container::{self, Control, Found};
+use super::ends::Looks;
 use super::given::Given;
 use super::journal::Journal;
 use super::log::EventLog;
@@ -159,6 +160,7 @@ impl Daemon {
             probes: Probes::new(notify_prefix(&config.daemon.state_dir, &seed))
                 .map_err(kernel("making an epoll set"))?,
             strays: Strays::default(),
+            looks: Looks::default(),
             reporting: super::report::Reporting::default(),
             adopted: Adopted::new().map_err(kernel("making an epoll set"))?,
             journal: Journal::new(state_dir.folder()),

@@ -15,11 +15,10 @@ use std::time::{Duration, Instant};
 use super::client::{Client, Task};
 use super::journal::Entry;
 use super::words::signal_name;
-use super::{Daemon, until, words};
+use super::{Daemon, until};
 use crate::config::Level;
-use crate::supervisor::{Event, Exit, Pid};
 use crate::sys::poll::{Interest, Ready};
-use crate::sys::{cause, signals, spawn, wait};
+use crate::sys::{cause, signals};
 
 /// Effects that a turn performs at most before it listens again.
 pub(super) const EFFECTS_A_TURN: usize = 64;
@@ -57,6 +56,9 @@ impl Daemon {
             self.hear_probes();
         }
         self.tick();
+        if slots.clients.iter().any(|slot| self.poller.ready(*slot).read) {
+            self.reap_before_answers();
+        }
         self.hear(&slots);
         if slots.listener.is_some_and(|slot| self.poller.ready(slot).read) {
             self.accept();
@@ -122,8 +124,8 @@ impl Daemon {
         let (captures, reports) = (self.captures.due(), self.reporting.due(self.now.at));
         let kept = [self.adopted.due(), self.journal.due(), self.upgrade_due(), captures, reports];
         let (supervisor, probes) = (self.supervisor.next_deadline(), self.probes.due());
-        let (strays, refusals) = (self.strays.due(), self.refusals.due());
-        let others = [supervisor, probes, strays, refusals, logger, door];
+        let (strays, refusals, looks) = (self.strays.due(), self.refusals.due(), self.looks.due());
+        let others = [supervisor, probes, strays, refusals, looks, logger, door];
         let others = others.into_iter().chain(kept);
         clients.chain(others.flatten()).min()
     }
@@ -152,78 +154,12 @@ impl Daemon {
         }
     }
 
-    /// Sees every end there is: first those that the kernel has told of by pid, which cost the
-    /// same however many children there are, then by a look at all of them.
-    pub(super) fn reap(&mut self) {
-        loop {
-            for (pid, end) in signals::ended().filter_map(wait::has_ended) {
-                self.see_end(pid, exit_of(end));
-            }
-            let Some((pid, end)) = wait::next_ended() else { return };
-            self.see_end(pid, exit_of(end));
-        }
-    }
-
-    /// A child has ended. What is left of a process's group is killed while the zombie still keeps
-    /// its number.
-    fn see_end(&mut self, pid: Pid, exit: Exit) {
-        match self.supervisor.by_pid(pid) {
-            Some(id) => {
-                let _ = signals::send(pid, signals::KILL, true);
-                self.read_report(pid);
-                wait::reap(pid);
-                self.journal.forget(pid);
-                self.supervisor.event(id, Event::Ended(pid, exit), self.now);
-                self.strays.look_soon(self.now.at);
-            }
-            None if self.is_upgrade_check(pid) => {
-                let _ = signals::send(pid, signals::KILL, true);
-                wait::reap(pid);
-                self.upgrade_check_ended(exit);
-            }
-            None if self.captures.is_logger(pid) => {
-                wait::reap(pid);
-                self.logger_ended(exit);
-            }
-            None if self.probes.is_command(pid) => {
-                let _ = signals::send(pid, signals::KILL, true);
-                wait::reap(pid);
-                self.probe_ended(pid, exit);
-            }
-            None if self.reporting.helpers.has(pid) => {
-                let _ = signals::send(pid, signals::KILL, true);
-                wait::reap(pid);
-                self.helper_ended(pid, exit);
-            }
-            None => {
-                wait::reap(pid);
-                let (pid_text, how) = (pid.to_string(), words::ended(exit));
-                self.strays.reaped(pid);
-                self.strays.look_soon(self.now.at);
-                let facts = [("pid", pid_text.as_str()), ("reason", how.as_str())];
-                self.log(Level::Info, "reaped a child that is no program's", &facts);
-            }
-        }
-    }
-
     /// Children that were launched apart tell what became of them.
     fn read_reports(&mut self, slots: &Slots) {
         for (slot, pid) in &slots.reports {
             if self.poller.ready(*slot).read {
                 self.read_report(*pid);
             }
-        }
-    }
-
-    fn read_report(&mut self, pid: i32) {
-        let Some(report) = self.reports.remove(&pid) else { return };
-        let id = self.supervisor.by_pid(pid);
-        if let Some(failure) = spawn::failure_in(&report)
-            && let Some(id) = id
-            && let Some(process) = self.supervisor.get(id)
-        {
-            let reason = super::recipe::explain(&failure, process);
-            self.supervisor.exec_failed(id, reason);
         }
     }
 
@@ -247,6 +183,9 @@ impl Daemon {
     }
 
     fn tick(&mut self) {
+        if self.is_due(self.looks.due()) {
+            self.reap();
+        }
         if self.is_due(self.supervisor.next_deadline()) {
             self.supervisor.tick(self.now);
         }
@@ -312,14 +251,6 @@ impl Daemon {
         if let Some(client) = self.clients.get_mut(index) {
             client.task = Task::Shutdown;
         }
-    }
-}
-
-/// How a process ended, as the supervisor is told.
-pub(super) fn exit_of(end: wait::End) -> Exit {
-    match end {
-        wait::End::Code(code) => Exit::Code(code),
-        wait::End::Signal(signal) => Exit::Signal(signal),
     }
 }
 

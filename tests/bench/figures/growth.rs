@@ -13,6 +13,9 @@ use crate::table::{Must, Row, Table};
 /// How much more the largest N may cost than the smallest.
 const FLAT: f64 = 1.3;
 
+/// As often each is taken: the scheduler alone makes a factor of two between one time and another.
+const BATCHES: u64 = 9;
+
 /// What one of each costs.
 struct Costs {
     death: Samples,
@@ -55,21 +58,25 @@ impl Costs {
         session.boot(programs)?;
         pause(500.0);
         let daemon = session.pid()?;
-        let deaths = 100;
-        let before = Used::by(&[daemon]);
-        for number in 0..deaths {
-            session.restart((number * 37 + 11) % count)?;
-            pause(1.0);
+        for batch in 0..BATCHES {
+            let deaths = 20;
+            let before = Used::by(&[daemon]);
+            for number in 0..deaths {
+                session.restart(((batch * deaths + number) * 37 + 11) % count)?;
+                pause(1.0);
+            }
+            self.death.add(Used::by(&[daemon]).since(&before).cpu / deaths as f64);
         }
-        self.death.add(Used::by(&[daemon]).since(&before).cpu / deaths as f64);
         let mut connection = session.connect().doing("no connection to ask on")??;
         connection.ask()?;
-        let requests = 1000;
-        let before = Used::by(&[daemon]);
-        for _ in 0..requests {
-            connection.ask()?;
+        for _ in 0..BATCHES {
+            let requests = 200;
+            let before = Used::by(&[daemon]);
+            for _ in 0..requests {
+                connection.ask()?;
+            }
+            self.request.add(Used::by(&[daemon]).since(&before).cpu / f64::from(requests));
         }
-        self.request.add(Used::by(&[daemon]).since(&before).cpu / f64::from(requests));
         Ok(())
     }
 

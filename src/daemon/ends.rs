@@ -1,0 +1,155 @@
+//! The ends of children: seen, reaped, and told to whomever they concern.
+//!
+//! The kernel tells of each end by a signal with a pid, but of several that come at once it may
+//! tell one. So now and then all children are looked at. That costs what there are of them, and is
+//! not done for each end of many that follow each other closely.
+
+use std::time::{Duration, Instant};
+
+use super::{Daemon, words};
+use crate::config::Level;
+use crate::supervisor::{Event, Exit, Pid};
+use crate::sys::{signals, spawn, wait};
+
+/// How far apart two looks at all children are at least. As late may one of many ends be seen.
+const APART: Duration = Duration::from_millis(10);
+
+/// How much farther for each child there is: fifty times of what a look at it takes.
+const FOR_EACH: Duration = Duration::from_micros(10);
+
+/// When all children are looked at.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    last: Option<Instant>,
+    due: Option<Instant>,
+}
+
+impl Looks {
+    /// When the next one is due.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Some of so many children have ended. Whether to look at once: else it is due in a moment.
+    fn is_time(&mut self, children: usize, now: Instant) -> bool {
+        let apart = APART + FOR_EACH * u32::try_from(children).unwrap_or(u32::MAX);
+        let next = self.last.map_or(now, |last| last + apart);
+        if now < next {
+            self.due = Some(next);
+            return false;
+        }
+        (self.last, self.due) = (Some(now), None);
+        true
+    }
+}
+
+impl Daemon {
+    /// Sees the ends that the kernel has told of by pid, and soon all that there are.
+    pub(super) fn reap(&mut self) {
+        self.see_told();
+        if self.looks.is_time(self.supervisor.alive(), self.now.at) {
+            self.see_all();
+        }
+    }
+
+    /// Sees now what [`Daemon::reap`] would see soon: who asks is told the newest truth.
+    pub(super) fn reap_before_answers(&mut self) {
+        if self.looks.due.take().is_some() {
+            self.looks.last = Some(self.now.at);
+            self.see_all();
+        }
+    }
+
+    fn see_all(&mut self) {
+        while let Some((pid, end)) = wait::next_ended() {
+            self.see_end(pid, exit_of(end));
+            self.see_told();
+        }
+    }
+
+    fn see_told(&mut self) {
+        for (pid, end) in signals::ended().filter_map(wait::has_ended) {
+            self.see_end(pid, exit_of(end));
+        }
+    }
+
+    /// A child has ended. What is left of a process's group is killed while the zombie still keeps
+    /// its number.
+    fn see_end(&mut self, pid: Pid, exit: Exit) {
+        match self.supervisor.by_pid(pid) {
+            Some(id) => {
+                let _ = signals::send(pid, signals::KILL, true);
+                self.read_report(pid);
+                wait::reap(pid);
+                self.journal.forget(pid);
+                self.supervisor.event(id, Event::Ended(pid, exit), self.now);
+                self.strays.look_soon(self.now.at);
+            }
+            None if self.is_upgrade_check(pid) => {
+                let _ = signals::send(pid, signals::KILL, true);
+                wait::reap(pid);
+                self.upgrade_check_ended(exit);
+            }
+            None if self.captures.is_logger(pid) => {
+                wait::reap(pid);
+                self.logger_ended(exit);
+            }
+            None if self.probes.is_command(pid) => {
+                let _ = signals::send(pid, signals::KILL, true);
+                wait::reap(pid);
+                self.probe_ended(pid, exit);
+            }
+            None if self.reporting.helpers.has(pid) => {
+                let _ = signals::send(pid, signals::KILL, true);
+                wait::reap(pid);
+                self.helper_ended(pid, exit);
+            }
+            None => {
+                wait::reap(pid);
+                let (pid_text, how) = (pid.to_string(), words::ended(exit));
+                self.strays.reaped(pid);
+                self.strays.look_soon(self.now.at);
+                let facts = [("pid", pid_text.as_str()), ("reason", how.as_str())];
+                self.log(Level::Info, "reaped a child that is no program's", &facts);
+            }
+        }
+    }
+
+    pub(super) fn read_report(&mut self, pid: i32) {
+        let Some(report) = self.reports.remove(&pid) else { return };
+        let id = self.supervisor.by_pid(pid);
+        if let Some(failure) = spawn::failure_in(&report)
+            && let Some(id) = id
+            && let Some(process) = self.supervisor.get(id)
+        {
+            let reason = super::recipe::explain(&failure, process);
+            self.supervisor.exec_failed(id, reason);
+        }
+    }
+}
+
+/// How a process ended, as the supervisor is told.
+pub(super) fn exit_of(end: wait::End) -> Exit {
+    match end {
+        wait::End::Code(code) => Exit::Code(code),
+        wait::End::Signal(signal) => Exit::Signal(signal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::clock;
+
+    #[test]
+    fn of_many_ends_the_last_is_looked_for_too() {
+        let start = clock::now();
+        let mut looks = Looks::default();
+        let apart = APART + 100 * FOR_EACH;
+        assert!(looks.is_time(100, start), "one alone is not kept waiting");
+        assert!(!looks.is_time(100, start + apart / 2));
+        assert_eq!(looks.due(), Some(start + apart));
+        assert!(looks.is_time(100, start + apart));
+        assert_eq!(looks.due(), None);
+    }
+}
