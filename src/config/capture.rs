@@ -3,6 +3,7 @@
 use super::fields::{self, Fields};
 use super::keys::CAPTURE_KEYS;
 use super::launch::Names;
+use super::program::Programs;
 use super::read::Reader;
 use super::tree::Node;
 use super::values::{self, boolean, shown};
@@ -50,6 +51,10 @@ impl<'s> Reader<'s> {
             for index in 0..program.numprocs {
                 let name = program.process_name(index);
                 let path = plain(Path::new(&capture.file.expand(index, &name)));
+                let in_folder = Path::new(&path).strip_prefix(&self.auto_folder);
+                if let Some(file) = in_folder.ok().and_then(Path::to_str) {
+                    self.beside_auto.push((field.value, file.to_owned()));
+                }
                 let first = self.rotated.insert(path.clone(), format!("{name}'s {stream}"));
                 if let Some(first) = first {
                     let why = format!(
@@ -60,6 +65,31 @@ impl<'s> Reader<'s> {
                     self.report.error(field.value, why);
                     break;
                 }
+            }
+        }
+    }
+
+    /// Reports a file that is rotated for another process, or stream, that says `auto`.
+    pub(super) fn check_beside_auto(&mut self, programs: &Programs) {
+        for (value, file) in std::mem::take(&mut self.beside_auto) {
+            let ends = [(".stdout.log", "stdout"), (".stderr.log", "stderr")];
+            let found =
+                ends.iter().find_map(|(end, stream)| Some((file.strip_suffix(end)?, stream)));
+            let Some((process, stream)) = found else { continue };
+            let program = process.split_once(':').map_or(process, |(program, _)| program);
+            let Some(program) = programs.get(program) else { continue };
+            let output = match *stream {
+                "stdout" => &program.launch.stdout,
+                _ => &program.launch.stderr,
+            };
+            let is_its = |index| program.process_name(index) == process;
+            if *output == Output::Auto && (0..program.numprocs).any(is_its) {
+                let path = self.auto_folder.join(&file);
+                let why = format!(
+                    "{} is rotated for {process}'s {stream} already, which is `auto`",
+                    shown(&path.to_string_lossy())
+                );
+                self.report.error(value, why);
             }
         }
     }

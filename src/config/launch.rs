@@ -178,7 +178,8 @@ impl<'s> Reader<'s> {
             Some("discard" | "null" | "none" | "/dev/null") => Output::Discard,
             Some("inherit") => Output::Inherit,
             Some("stdout") if stream == "stderr" => Output::Stdout,
-            Some(word @ ("stdout" | "stderr")) => {
+            // Who writes one of these, some of which mean something to Supervisor, wants no such file.
+            Some(word @ ("stdout" | "stderr" | "syslog" | "off" | "no" | "false")) => {
                 let why = format!(
                     "must be auto, discard, inherit{more} or the path of a file; one that is \
                      called {word} is written ./{word}"

@@ -142,6 +142,7 @@ impl<'s> Reader<'s> {
             }
         }
         self.check_order(&programs);
+        self.check_beside_auto(&programs);
         // Filled in order, a tree is little more than half full; built at once, it is full.
         programs.into_iter().collect()
     }

@@ -125,6 +125,10 @@ pub(super) struct Reader<'s> {
     pub(super) report: Report,
     /// The files that are rotated, and for whom.
     pub(super) rotated: HashMap<String, String>,
+    /// Where files of `auto` lie.
+    pub(super) auto_folder: PathBuf,
+    /// The names of those that lie there and are not, and where they are said.
+    pub(super) beside_auto: Vec<(&'s Node, String)>,
     /// Who depends on whom.
     pub(super) edges: Edges<'s>,
     spent: usize,
@@ -132,8 +136,16 @@ pub(super) struct Reader<'s> {
 
 impl<'s> Reader<'s> {
     fn new(sources: &'s [Source], surroundings: &'s Surroundings, report: Report) -> Self {
-        let (rotated, edges) = (HashMap::new(), Edges::new());
-        Self { sources, surroundings, report, rotated, edges, spent: 0 }
+        Self {
+            sources,
+            surroundings,
+            report,
+            rotated: HashMap::new(),
+            auto_folder: PathBuf::new(),
+            beside_auto: Vec::new(),
+            edges: Edges::new(),
+            spent: 0,
+        }
     }
 
     fn file(&mut self) -> Read {
@@ -155,6 +167,7 @@ impl<'s> Reader<'s> {
         let daemon_fields = self.section(&main, "daemon", DAEMON_KEYS);
         let daemon = self.daemon(&daemon_fields);
         self.keep_from_log(&daemon.log);
+        self.auto_folder = daemon.state_dir.join("log");
         let defaults = self.section(&main, "defaults", PROGRAM_KEYS);
         let outer = Outer::new(self, &daemon, &daemon_fields, defaults);
         let env = self.env_layer(&outer.daemon_env, "", &[]);

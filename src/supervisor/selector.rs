@@ -64,10 +64,10 @@ impl Supervisor {
         if selector.contains(['*', '?']) {
             return self.matching(selector);
         }
-        // A name has no colon, so what follows one is a number.
-        if let Some((program, index)) = selector.rsplit_once(':') {
-            let plain = !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit());
-            let key = index.parse().ok().filter(|_| plain).map(|index| (Rc::from(program), index));
+        // A name has no colon, so what follows one is a number, as it is shown.
+        if let Some((program, digits)) = selector.rsplit_once(':') {
+            let index = digits.parse().ok().filter(|index: &u32| index.to_string() == digits);
+            let key = index.map(|index| (Rc::from(program), index));
             return key.filter(|key| self.names.contains_key(key)).into_iter().collect();
         }
         let name: Rc<str> = Rc::from(selector);

@@ -274,6 +274,10 @@ fn output_goes_to_a_place_with_a_name_or_to_a_file() {
             "stdout: stdout",
             "stdout: must be auto, discard, inherit or the path of a file; one that is called stdout is written ./stdout",
         ),
+        (
+            "stdout: off",
+            "stdout: must be auto, discard, inherit or the path of a file; one that is called off is written ./off",
+        ),
         ("stdout: ''", "stdout: must not be empty"),
         ("stdout: {max_bytes: 1}", "stdout: has no `file`, where the output is to go"),
         (
@@ -312,6 +316,23 @@ fn no_two_processes_rotate_one_file() {
     program("numprocs: 2, stdout: {file: 'x${index}.log'}, stderr: stdout");
     let text = "daemon: {log: {file: x.log}}\nprograms: {p: {cmd: x, stdout: {file: x.log}}}";
     assert!(problems(text).concat().contains("x.log is rotated for the daemon's own log already"));
+    let text = |file: &str| {
+        format!(
+            "daemon: {{state_dir: s}}\nprograms:\n  a: {{cmd: x, stdout: {{file: s/log/{file}}}}}\n  \
+             b: {{cmd: x, numprocs: 2, stderr: discard}}"
+        )
+    };
+    assert_eq!(
+        problems(&text("b:1.stdout.log")),
+        [
+            "3:20: programs.a.stdout: /srv/s/log/b:1.stdout.log is rotated for b:1's stdout already, \
+          which is `auto`"
+        ]
+    );
+    assert_eq!(problems(&text("a.stderr.log")).len(), 1, "its own other stream");
+    for other in ["b:1.stderr.log", "b:2.stdout.log", "b.stdout.log", "a.stdout.log", "x.log"] {
+        good(&text(other));
+    }
 }
 
 #[test]

@@ -191,7 +191,7 @@ fn selectors_name_programs_processes_and_patterns() {
     assert_eq!(names(&["*:0"]).unwrap(), ["web:0"]);
     assert_eq!(names(&["db:*", "we*:*"]).unwrap(), ["db", "web:0", "web:1"]);
     assert_eq!(names(&["all"]).unwrap().len(), 4);
-    for stray in ["web:2", "web:", "web:01x", "x*", "", "web:-1"] {
+    for stray in ["web:2", "web:", "web:01", "web:01x", "x*", "", "web:-1"] {
         assert_eq!(names(&["db", stray]).unwrap_err().selector, stray);
     }
     assert_eq!(names(&["wbe"]).unwrap_err().near.as_deref(), Some("web"));
