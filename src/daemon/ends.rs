@@ -1,8 +1,8 @@
 //! The ends of children: seen, reaped, and told to whomever they concern.
 //!
 //! The kernel tells of each end by a signal with a pid, but of several that come at once it may
-//! tell one. So now and then all children are looked at. That costs what there are of them, and is
-//! not done for each end of many that follow each other closely.
+//! tell one. So all children are looked at where that may have been, and now and then anyway. That
+//! costs what there are of them, and is not done for each of many that end one after the other.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,8 @@ use crate::config::Level;
 use crate::supervisor::{Event, Exit, Pid};
 use crate::sys::{signals, spawn, wait};
 
-/// How far apart two looks at all children are at least. As late may one of many ends be seen.
+/// How far apart two looks at all children are, where none seems to be needed. As late may an end be
+/// seen that came together with another.
 const APART: Duration = Duration::from_millis(10);
 
 /// How much farther for each child there is: fifty times of what a look at it takes.
@@ -30,47 +31,52 @@ impl Looks {
         self.due
     }
 
-    /// Some of so many children have ended. Whether to look at once: else it is due in a moment.
+    /// Of so many children some have ended. Whether to look at once: else it is due in a moment.
     fn is_time(&mut self, children: usize, now: Instant) -> bool {
         let apart = APART + FOR_EACH * u32::try_from(children).unwrap_or(u32::MAX);
         let next = self.last.map_or(now, |last| last + apart);
         if now < next {
             self.due = Some(next);
-            return false;
         }
-        (self.last, self.due) = (Some(now), None);
-        true
+        now >= next
     }
 }
 
 impl Daemon {
     /// Sees the ends that the kernel has told of by pid, and soon all that there are.
     pub(super) fn reap(&mut self) {
-        self.see_told();
-        if self.looks.is_time(self.supervisor.alive(), self.now.at) {
+        // Those that are stopped together end together.
+        let is_likely = self.supervisor.is_stopping();
+        let is_one = self.see_told() == 1;
+        let is_time = self.looks.is_time(self.supervisor.alive(), self.now.at);
+        if is_time || is_likely || !is_one {
             self.see_all();
         }
     }
 
     /// Sees now what [`Daemon::reap`] would see soon: who asks is told the newest truth.
     pub(super) fn reap_before_answers(&mut self) {
-        if self.looks.due.take().is_some() {
-            self.looks.last = Some(self.now.at);
+        if self.looks.due.is_some() {
             self.see_all();
         }
     }
 
     fn see_all(&mut self) {
+        self.looks = Looks { last: Some(self.now.at), due: None };
         while let Some((pid, end)) = wait::next_ended() {
             self.see_end(pid, exit_of(end));
             self.see_told();
         }
     }
 
-    fn see_told(&mut self) {
+    /// Says how many ends it saw.
+    fn see_told(&mut self) -> usize {
+        let mut seen = 0;
         for (pid, end) in signals::ended().filter_map(wait::has_ended) {
             self.see_end(pid, exit_of(end));
+            seen += 1;
         }
+        seen
     }
 
     /// A child has ended. What is left of a process's group is killed while the zombie still keeps
@@ -144,12 +150,11 @@ mod tests {
     #[test]
     fn of_many_ends_the_last_is_looked_for_too() {
         let start = clock::now();
-        let mut looks = Looks::default();
         let apart = APART + 100 * FOR_EACH;
-        assert!(looks.is_time(100, start), "one alone is not kept waiting");
+        assert!(Looks::default().is_time(100, start), "one alone is not kept waiting");
+        let mut looks = Looks { last: Some(start), due: None };
         assert!(!looks.is_time(100, start + apart / 2));
         assert_eq!(looks.due(), Some(start + apart));
         assert!(looks.is_time(100, start + apart));
-        assert_eq!(looks.due(), None);
     }
 }

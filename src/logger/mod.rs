@@ -9,10 +9,10 @@
 //! Without a door, or when there is nothing left to capture, it ends.
 //!
 //! A turn, in order: wait; read the clock once; obey orders, or else give each pipe that is ready its
-//! share; close idle files; send reports; rest, where turns follow each other closely. Orders come first, so that what is printed after one was
-//! sent is treated as it says; and no pipe is served in the same turn, since what was ready may be no
-//! more. Orders are read only while reports go out: a daemon that does not listen is not answered more
-//! and more.
+//! share; close idle files; send reports; rest, where turns follow each other closely. Orders come
+//! first, so that what is printed after one was sent is treated as it says; and no pipe is served in
+//! the same turn, since what was ready may be no more. Orders are read only while reports go out: a
+//! daemon that does not listen is not answered more and more.
 //!
 //! The daemon holds each pipe open both ways, so none of them ends. One that does has lost all
 //! who could write to it, and is dropped.

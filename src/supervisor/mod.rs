@@ -199,6 +199,11 @@ impl Supervisor {
         self.get(self.critical?)
     }
 
+    /// Whether any process is on its way to an end that was asked for.
+    pub fn is_stopping(&self) -> bool {
+        self.order.is_stopping()
+    }
+
     /// Whether something was started, and every process that ever was is EXITED or FATAL.
     pub fn is_all_over(&self) -> bool {
         self.order.is_over()

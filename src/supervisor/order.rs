@@ -21,6 +21,8 @@ pub(super) struct Order {
     busy: usize,
     /// Processes that are EXITED or FATAL.
     over: usize,
+    /// Processes that are STOPPING.
+    stopping: usize,
 }
 
 /// How a program stands: its edges, and how far its processes have got.
@@ -161,6 +163,8 @@ impl Order {
     pub(super) fn count(&mut self, id: Id, program: &Rc<str>, old: Share, new: Share) -> Tipped {
         self.busy = (self.busy + usize::from(new.busy)).saturating_sub(usize::from(old.busy));
         self.over = (self.over + usize::from(new.over)).saturating_sub(usize::from(old.over));
+        let (was, is) = (usize::from(old.stopping), usize::from(new.stopping));
+        self.stopping = (self.stopping + is).saturating_sub(was);
         let standing = self.programs.entry(program.clone()).or_default();
         let conditions = [Condition::Started, Condition::Ready, Condition::Completed];
         let before = conditions.map(|on| standing.meets(on));
@@ -277,6 +281,11 @@ impl Order {
     /// Whether one of a program's processes is up, or is to be.
     pub(super) fn is_active(&self, program: &str) -> bool {
         self.programs.get(program).is_some_and(|standing| standing.resting < standing.members)
+    }
+
+    /// Whether any process is STOPPING.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping > 0
     }
 
     /// Whether something was started, and all that ever was is over.

@@ -74,7 +74,7 @@ extern "C" fn note(signal: i32, about: *mut libc::siginfo_t, _: *mut libc::c_voi
         // In a child before its exec, which may share the memory that the rest writes to: it gets
         // what it would without this handler, as soon as that returns. To take all handlers away
         // in each child would cost fifty system calls a start.
-        set(signal, libc::SIG_DFL);
+        forget(signal);
         return send_to_self(signal);
     }
     if signal == CHLD
@@ -195,19 +195,33 @@ fn set(signal: i32, handler: libc::sighandler_t) {
 /// that one does. Here are no threads, and any of these would end the process; but sigaction(3)
 /// refuses them.
 fn set_threads() {
-    // The kernel's struct is not the library's and differs between machines, by what a handler
-    // returns to: it is copied whole. Mostly it has four words.
-    let mut action = [0_usize; 16];
+    let mut action = [0; KERNEL_ACTION];
     let none = std::ptr::null_mut::<usize>();
-    let mask_bytes = 8_usize;
     // SAFETY: the kernel reads and writes no more than its struct, which is smaller than `action`.
     unsafe {
         let (call, place) = (libc::SYS_rt_sigaction, action.as_mut_ptr());
-        if libc::syscall(call, libc::SIGRTMIN(), none, place, mask_bytes) == 0 {
+        if libc::syscall(call, libc::SIGRTMIN(), none, place, MASK_BYTES) == 0 {
             for signal in 32..libc::SIGRTMIN() {
-                libc::syscall(call, signal, place, none, mask_bytes);
+                libc::syscall(call, signal, place, none, MASK_BYTES);
             }
         }
+    }
+}
+
+/// The kernel's `struct sigaction` in words. It is not the library's and differs between machines, by
+/// what a handler returns to: it is copied whole. Mostly it has four.
+const KERNEL_ACTION: usize = 16;
+
+/// The size of the set in it.
+const MASK_BYTES: usize = 8;
+
+/// Gives a signal its default again, one of the C library's own too.
+fn forget(signal: i32) {
+    let action = [0_usize; KERNEL_ACTION];
+    // SAFETY: as above; all zeros are SIG_DFL, no flags and no mask.
+    unsafe {
+        let none = std::ptr::null_mut::<usize>();
+        libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), none, MASK_BYTES);
     }
 }
 
@@ -272,5 +286,35 @@ pub fn send(pid: i32, signal: i32, group: bool) -> io::Result<()> {
     match io::Error::last_os_error() {
         error if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
         error => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::unistd::{ForkResult, fork};
+
+    #[test]
+    fn a_child_gets_what_it_would_without_a_handler() {
+        for signal in [libc::SIGTERM, libc::SIGPIPE, 32, 33, libc::SIGRTMAX()] {
+            // SAFETY: the child makes system calls and nothing else.
+            match unsafe { fork() }.unwrap() {
+                ForkResult::Child => {
+                    set(libc::SIGRTMIN(), note as *const () as libc::sighandler_t);
+                    set(signal, note as *const () as libc::sighandler_t);
+                    set_threads();
+                    send_to_self(signal);
+                    // SAFETY: it runs nothing of the parent's.
+                    unsafe { libc::_exit(0) }
+                }
+                ForkResult::Parent { child } => {
+                    let mut status = 0;
+                    // SAFETY: `status` lives through the call.
+                    unsafe { libc::waitpid(child.as_raw(), &mut status, 0) };
+                    assert!(libc::WIFSIGNALED(status), "{signal}: {status:x}");
+                    assert_eq!(libc::WTERMSIG(status), signal);
+                }
+            }
+        }
     }
 }

@@ -325,7 +325,7 @@ fn no_two_processes_rotate_one_file() {
     assert_eq!(
         problems(&text("b:1.stdout.log")),
         [
-            "3:20: programs.a.stdout: /srv/s/log/b:1.stdout.log is rotated for b:1's stdout already, \
+            "tm.yaml:3:23: programs.a.stdout: /srv/s/log/b:1.stdout.log is rotated for b:1's stdout already, \
           which is `auto`"
         ]
     );
