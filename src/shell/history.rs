@@ -20,20 +20,22 @@ const LIMIT: usize = 1000;
 /// A file longer than this is not ours.
 const SIZE_LIMIT: u64 = 4 * 1024 * 1024;
 
-/// So long other shells are waited for.
+/// Longer nobody waits for the next prompt.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The lines typed, oldest first.
 pub(super) struct History {
     file: PathBuf,
     lines: Vec<String>,
+    /// So long other shells are waited for.
+    patience: Duration,
 }
 
 impl History {
     /// What the file holds.
     pub(super) fn load(file: PathBuf) -> Self {
         let lines = read(&file).unwrap_or_default();
-        Self { file, lines }
+        Self { file, lines, patience: PATIENCE }
     }
 
     /// The lines, oldest first.
@@ -47,7 +49,7 @@ impl History {
             return;
         }
         // Without a turn, should somebody keep it, a line of another shell's may be lost.
-        let _turn = self.file.parent().and_then(|folder| take_turn(folder, PATIENCE));
+        let _turn = self.file.parent().and_then(|folder| take_turn(folder, self.patience));
         let before = read(&self.file).unwrap_or_else(|_| std::mem::take(&mut self.lines));
         self.lines = appended(before, line);
         let _ = write(&self.file, &self.lines);
@@ -131,7 +133,9 @@ mod tests {
         let (_folder, file) = history();
         std::thread::scope(|scope| {
             for shell in 0..4 {
-                let mut history = History::load(file.clone());
+                // The scheduler may keep one waiting for longer than a person would.
+                let patience = Duration::from_secs(60);
+                let mut history = History { patience, ..History::load(file.clone()) };
                 let add = move || (0..50).for_each(|n| history.add(&format!("{shell} {n}")));
                 scope.spawn(add);
             }
