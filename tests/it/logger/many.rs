@@ -22,8 +22,9 @@ fn a_thousand_streams_need_a_thousand_descriptors_and_few_more() {
         for (id, pipe) in pipes.iter_mut().enumerate() {
             writeln!(pipe, "{id} {round}").unwrap();
         }
-        let open = rig.open();
-        assert!(open <= none + 1000 + 256, "{open} are open");
+        // One may just be opened, along the folders on its path.
+        let (open, on_its_way) = (rig.open(), 8);
+        assert!(open <= none + 1000 + 256 + on_its_way, "{open} are open");
     }
     until("logs are closed", || rig.open() == none + 1000);
     assert_eq!(rig.end(), 0);
