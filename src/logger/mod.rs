@@ -55,6 +55,11 @@ const DOOR: u64 = u64::MAX - 2;
 /// So many descriptors are no pipe's, however many streams there are.
 const SPARE: u64 = 8;
 
+/// So many pipes are made larger than they come. Each takes 1 MB of what a user may have in pipes, as
+/// a rule 64 MB (/proc/sys/fs/pipe-user-pages-soft): once that is used up, every new pipe of the same
+/// user's, in any process, is a tiny one.
+const LARGE: usize = 16;
+
 /// As long as an order may be, in bytes: it holds a path, each byte of which may be escaped.
 const LONGEST: usize = 64 * 1024;
 
@@ -244,6 +249,8 @@ impl Logger {
             Ok(turned) => {
                 if turned.gone == 0 && is_gone {
                     self.forget(id);
+                } else if turned.was_crowded && feed.may_grow() {
+                    self.grow(id);
                 }
                 turned
             }
@@ -251,6 +258,14 @@ impl Logger {
                 self.give_up(id, &error, now);
                 nothing
             }
+        }
+    }
+
+    /// Its program prints faster than is moved: its pipe gets larger, unless many are.
+    fn grow(&mut self, id: u64) {
+        let large = self.feeds.values().filter(|feed| feed.is_large()).count();
+        if let Some(feed) = self.feeds.get_mut(&id).filter(|_| large < LARGE) {
+            feed.grow();
         }
     }
 

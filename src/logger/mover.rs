@@ -66,17 +66,23 @@ impl Feed {
     /// What comes out of this pipe goes there.
     pub(super) fn new(stream: Stream, pipe: OwnedFd) -> Self {
         let capacity = splice::capacity(pipe.as_fd());
-        Self { stream, pipe, trouble: None, capacity, may_grow: true }
+        let may_grow = capacity < splice::WHOLE_PIPE;
+        Self { stream, pipe, trouble: None, capacity, may_grow }
     }
 
-    /// Whether with so much in it the pipe is more than half full. One that is gets larger, once,
-    /// if the system allows it.
-    fn is_crowded(&mut self, pending: u64) -> bool {
-        if pending > self.capacity / 2 && self.may_grow {
-            self.may_grow = false;
-            self.capacity = splice::enlarge(self.pipe.as_fd());
-        }
-        pending > self.capacity / 2
+    /// Whether the pipe is as large as one may be made.
+    pub(super) fn is_large(&self) -> bool {
+        self.capacity >= splice::WHOLE_PIPE
+    }
+
+    /// Whether it is worth a try to make the pipe larger. Once.
+    pub(super) fn may_grow(&mut self) -> bool {
+        std::mem::take(&mut self.may_grow)
+    }
+
+    /// Makes the pipe larger, if the system allows it.
+    pub(super) fn grow(&mut self) {
+        self.capacity = splice::enlarge(self.pipe.as_fd());
     }
 
     /// The pipe's read side.
@@ -135,7 +141,7 @@ impl Mover {
         reports: &mut Reports,
     ) -> io::Result<Turned> {
         let pending = splice::pending(feed.pipe())?;
-        let was_crowded = feed.is_crowded(pending);
+        let was_crowded = pending > feed.capacity / 2;
         let (mut gone, mut share) = (0, TURN);
         while gone < pending && share > 0 {
             let step = self.try_step(feed, (pending - gone).min(share), now, reports)?;

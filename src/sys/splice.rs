@@ -30,7 +30,7 @@ pub fn capacity(pipe: BorrowedFd<'_>) -> u64 {
 /// Makes a pipe as large as it may be, and says how many bytes it holds now. A user's share of
 /// pipe memory may be used up: then it stays as it was.
 pub fn enlarge(pipe: BorrowedFd<'_>) -> u64 {
-    let _ = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(WHOLE_PIPE));
+    let _ = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(WHOLE_PIPE as c_int));
     capacity(pipe)
 }
 
@@ -78,7 +78,7 @@ pub struct Peek {
 const CHUNK: usize = 64 * 1024;
 
 /// As large as a pipe may be made without privileges (/proc/sys/fs/pipe-max-size), in bytes.
-const WHOLE_PIPE: c_int = 1024 * 1024;
+pub const WHOLE_PIPE: u64 = 1024 * 1024;
 
 impl Peek {
     /// With an empty pipe.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 
@@ -53,6 +54,19 @@ fn a_flood_does_not_hold_up_the_others() {
     }
     assert!(heard > 7, "the flood was over before it was heard at all");
     floods.into_iter().for_each(|flood| flood.join().unwrap());
+}
+
+#[test]
+fn floods_leave_pipe_memory_to_others() {
+    let mut rig = Rig::up();
+    let capture = |id: u64| rig.capture(id, &format!("{id}.log"), json!({}));
+    let mut pipes: Vec<_> = (0..40).map(capture).collect();
+    let much = vec![b'x'; 50_000];
+    pipes.iter_mut().for_each(|pipe| pipe.write_all(&much).unwrap());
+    let is_moved = |id| size(&rig.path(&format!("{id}.log"))) == 50_000;
+    until("all is moved", || (0..40).all(is_moved));
+    let bytes = pipes.iter().map(|pipe| fcntl(pipe, FcntlArg::F_GETPIPE_SZ).unwrap()).sum::<i32>();
+    assert!(bytes <= 20 << 20, "a third of what a plain user may have: {bytes}");
 }
 
 #[test]
