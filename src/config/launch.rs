@@ -179,7 +179,10 @@ impl<'s> Reader<'s> {
             Some("inherit") => Output::Inherit,
             Some("stdout") if stream == "stderr" => Output::Stdout,
             // Who writes one of these, some of which mean something to Supervisor, wants no such file.
-            Some(word @ ("stdout" | "stderr" | "syslog" | "off" | "no" | "false")) => {
+            Some(
+                word @ ("stdout" | "stderr" | "syslog" | "off" | "no" | "false" | "on" | "yes"
+                | "true"),
+            ) => {
                 let why = format!(
                     "must be auto, discard, inherit{more} or the path of a file; one that is \
                      called {word} is written ./{word}"

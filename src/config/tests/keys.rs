@@ -278,6 +278,10 @@ fn output_goes_to_a_place_with_a_name_or_to_a_file() {
             "stdout: off",
             "stdout: must be auto, discard, inherit or the path of a file; one that is called off is written ./off",
         ),
+        (
+            "stderr: Yes",
+            "stderr: must be auto, discard, inherit, stdout or the path of a file; one that is called yes is written ./yes",
+        ),
         ("stdout: ''", "stdout: must not be empty"),
         ("stdout: {max_bytes: 1}", "stdout: has no `file`, where the output is to go"),
         (
