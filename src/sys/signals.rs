@@ -186,7 +186,9 @@ fn set(signal: i32, handler: libc::sighandler_t) {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler;
         action.sa_flags = libc::SA_RESTART | libc::SA_SIGINFO;
-        libc::sigemptyset(&mut action.sa_mask);
+        // One at a time. Else all that are pending when a child unblocks them pile up on its stack,
+        // 3 KiB or more each, and beyond its end is the heap that it shares.
+        libc::sigfillset(&mut action.sa_mask);
         libc::sigaction(signal, &action, std::ptr::null_mut());
     }
 }
@@ -293,6 +295,22 @@ pub fn send(pid: i32, signal: i32, group: bool) -> io::Result<()> {
 mod tests {
     use super::*;
     use nix::unistd::{ForkResult, fork};
+
+    #[test]
+    fn no_handler_is_interrupted_by_another() {
+        set(libc::SIGURG, note as *const () as libc::sighandler_t);
+        // SAFETY: an all-zero sigaction is a valid one, and it lives through the calls.
+        let action = unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(libc::SIGURG, std::ptr::null(), &mut action);
+            action
+        };
+        set(libc::SIGURG, libc::SIG_DFL);
+        for signal in [libc::SIGHUP, libc::SIGTERM, libc::SIGCHLD, libc::SIGRTMIN(), 64] {
+            // SAFETY: the set is one that the system has filled in.
+            assert_eq!(unsafe { libc::sigismember(&action.sa_mask, signal) }, 1, "{signal}");
+        }
+    }
 
     #[test]
     fn a_child_gets_what_it_would_without_a_handler() {
