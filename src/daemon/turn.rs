@@ -56,7 +56,8 @@ impl Daemon {
             self.hear_probes();
         }
         self.tick();
-        if slots.clients.iter().any(|slot| self.poller.ready(*slot).read) {
+        let has_come = slots.clients.iter().any(|slot| self.poller.ready(*slot).read);
+        if has_come || self.clients.iter().any(Client::has_more) {
             self.reap_before_answers();
         }
         self.hear(&slots);
