@@ -89,7 +89,11 @@ pub(super) fn perform(
                 return Ok(end.exit);
             }
         }
-        let woken = connection.wait(keyboard.map(Keyboard::fd), patience.left()?)?;
+        let keys = match keyboard {
+            Some(keyboard) => Some(keyboard.fd()),
+            None => term::interrupt_fd(),
+        };
+        let woken = connection.wait(keys, patience.left()?)?;
         let stop = match keyboard {
             Some(keyboard) => interrupted(keyboard, woken)?,
             None => term::interrupted(),

@@ -7,10 +7,12 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use libc::c_int;
+use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::unistd::Pid;
 
@@ -22,6 +24,9 @@ static FULL_SCREEN: AtomicBool = AtomicBool::new(false);
 
 /// Whether Ctrl-C came. Its handler sets it.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Readable since then: a signal that comes just before a poll(2) ends that, too.
+static WAKE: OnceLock<EventFd> = OnceLock::new();
 
 /// To the other screen, which what was printed does not scroll into; without wrapping lines,
 /// and without the cursor. xterm's sequences, which every terminal of today knows or ignores.
@@ -97,13 +102,20 @@ pub fn ignore_inputrc() {
 /// Has Ctrl-C on a terminal that is not raw end no more than what goes on, see [`interrupted`].
 ///
 /// # Errors
-/// Those of sigaction(2).
+/// Those of eventfd(2) and sigaction(2).
 pub fn catch_interrupt() -> io::Result<()> {
+    let _ = WAKE.set(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
     catch(&[Signal::SIGINT], note_interrupt, SaFlags::empty())
+}
+
+/// What to poll for [`interrupted`], where Ctrl-C is caught.
+pub fn interrupt_fd() -> Option<BorrowedFd<'static>> {
+    WAKE.get().map(AsFd::as_fd)
 }
 
 /// Whether there was a Ctrl-C since this was last asked.
 pub fn interrupted() -> bool {
+    let _ = WAKE.get().map(EventFd::read);
     INTERRUPTED.swap(false, SeqCst)
 }
 
@@ -202,4 +214,13 @@ extern "C" fn only_wake(_: c_int) {}
 
 extern "C" fn note_interrupt(_: c_int) {
     INTERRUPTED.store(true, SeqCst);
+    let Some(wake) = WAKE.get() else { return };
+    let one = 1_u64.to_ne_bytes();
+    // SAFETY: errno is this thread's own, and write(2) of a buffer with its length is
+    // async-signal-safe. One that is full already is readable.
+    unsafe {
+        let errno = *libc::__errno_location();
+        libc::write(wake.as_raw_fd(), one.as_ptr().cast(), one.len());
+        *libc::__errno_location() = errno;
+    }
 }
