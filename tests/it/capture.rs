@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
 
-use crate::bench::{Bench, children, is_root, proc, programs_of, signal, taskmaster};
+use crate::bench::{Bench, children, is_root, proc, signal, taskmaster};
 use crate::survive::upgrade::start_replaceable;
 
 /// Prints numbered lines, some at once, and then waits.
@@ -14,13 +14,16 @@ fn printer(lines: u32) -> String {
     format!("sh -c 'seq 1 {lines}; exec sleep 1000'")
 }
 
-/// The logger of a bench's daemon.
+/// The loggers of a bench's daemon, by the name that they give themselves.
+fn loggers(bench: &Bench) -> Vec<i32> {
+    let is_logger = |pid: &i32| proc(*pid, "comm") == "taskmaster-log\n";
+    children(bench.pid()).into_iter().filter(is_logger).collect()
+}
+
+/// Its logger, the one for all.
 fn logger(bench: &Bench) -> i32 {
-    let all = children(bench.pid());
-    let programs = programs_of(bench.pid());
-    let found: Vec<i32> = all.into_iter().filter(|pid| !programs.contains(pid)).collect();
-    assert_eq!(found.len(), 1, "one logger for all");
-    found[0]
+    bench.until("there is one logger", |bench| loggers(bench).len() == 1);
+    loggers(bench)[0]
 }
 
 /// All that a rotated log holds, the oldest first.
@@ -89,10 +92,7 @@ fn a_logger_that_is_killed_mid_flood_loses_and_doubles_nothing() {
     for _ in 0..5 {
         let pid = logger(&bench);
         signal(pid, libc::SIGKILL);
-        bench.until("there is another", |bench| {
-            let programs = programs_of(bench.pid());
-            children(bench.pid()).iter().any(|child| *child != pid && !programs.contains(child))
-        });
+        bench.until("it is gone", |bench| !loggers(bench).contains(&pid));
     }
     let expected = numbers(2_000_000);
     bench.until("all is there", |bench| rotated(bench, "a.log").len() >= expected.len());
@@ -123,9 +123,7 @@ fn a_logger_that_cannot_start_is_told_of_once_and_nobody_waits_for_it() {
 
     // Once it may, there is one, and it does not do what was given up.
     fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
-    bench.until("there is one", |bench| {
-        children(bench.pid()).iter().any(|pid| proc(*pid, "comm") == "taskmaster-log\n")
-    });
+    logger(&bench);
     assert_eq!(bench.ctl("restart a").status, 0);
     bench.until("it prints", |bench| bench.read("state/log/a.stdout.log") == "out\nout\n");
     assert_eq!(bench.ctl("clear a").status, 0);
