@@ -121,6 +121,7 @@ impl Daemon {
         }
     }
 
+    /// What a child that was launched apart has told, if it was one: why it could not be executed.
     pub(super) fn read_report(&mut self, pid: i32) {
         let Some(report) = self.reports.remove(&pid) else { return };
         let id = self.supervisor.by_pid(pid);
