@@ -17,6 +17,7 @@ pub mod identity;
 pub mod limits;
 pub mod lock;
 pub mod memory;
+mod newborn;
 pub mod notify;
 mod others;
 pub mod output;
