@@ -5,10 +5,11 @@ use super::keys::CAPTURE_KEYS;
 use super::launch::Names;
 use super::program::Programs;
 use super::read::Reader;
+use super::rotated::{old, plain};
 use super::tree::Node;
 use super::values::{self, boolean, shown};
-use super::{Capture, Log, LogTarget, Output, Program};
-use std::path::{Path, PathBuf};
+use super::{AUTO_KEEP, Capture, Log, LogTarget, Output, Program};
+use std::path::Path;
 
 impl<'s> Reader<'s> {
     /// Reads `stdout` or `stderr` where it is a map.
@@ -37,7 +38,11 @@ impl<'s> Reader<'s> {
     /// The daemon rotates its own log, which nothing else may.
     pub(super) fn keep_from_log(&mut self, log: &Log) {
         if let LogTarget::File(path) = &log.target {
-            self.rotated.insert(plain(path), "the daemon's own log".to_owned());
+            let keep = old_files(log.max_bytes, log.keep);
+            let path = plain(path);
+            // It is the first: there is nobody yet to share it with.
+            let _ =
+                self.rotated.claim(&path.to_string_lossy(), keep, "the daemon's own log".into());
         }
     }
 
@@ -48,20 +53,16 @@ impl<'s> Reader<'s> {
             let (Output::Captured(capture), Some(field)) = (output, fields.get(stream)) else {
                 continue;
             };
+            let keep = old_files(capture.max_bytes, capture.keep);
             for index in 0..program.numprocs {
                 let name = program.process_name(index);
                 let path = plain(Path::new(&capture.file.expand(index, &name)));
-                let in_folder = Path::new(&path).strip_prefix(&self.auto_folder);
+                let in_folder = path.strip_prefix(&self.auto_folder);
                 if let Some(file) = in_folder.ok().and_then(Path::to_str) {
                     self.beside_auto.push((field.value, file.to_owned()));
                 }
-                let first = self.rotated.insert(path.clone(), format!("{name}'s {stream}"));
-                if let Some(first) = first {
-                    let why = format!(
-                        "{} is rotated for {first} already; ${{name}} in it gives each process \
-                         a file of its own",
-                        shown(&path)
-                    );
+                let whose = format!("{name}'s {stream}");
+                if let Err(why) = self.rotated.claim(&path.to_string_lossy(), keep, whose) {
                     self.report.error(field.value, why);
                     break;
                 }
@@ -72,9 +73,11 @@ impl<'s> Reader<'s> {
     /// Reports a file that is rotated for another process, or stream, that says `auto`.
     pub(super) fn check_beside_auto(&mut self, programs: &Programs) {
         for (value, file) in std::mem::take(&mut self.beside_auto) {
+            let young = old(&file).filter(|(_, number)| *number <= AUTO_KEEP);
+            let young = young.map_or(file.as_str(), |(young, _)| young);
             let ends = [(".stdout.log", "stdout"), (".stderr.log", "stderr")];
             let found =
-                ends.iter().find_map(|(end, stream)| Some((file.strip_suffix(end)?, stream)));
+                ends.iter().find_map(|(end, stream)| Some((young.strip_suffix(end)?, stream)));
             let Some((process, stream)) = found else { continue };
             let program = process.split_once(':').map_or(process, |(program, _)| program);
             let Some(program) = programs.get(program) else { continue };
@@ -95,7 +98,7 @@ impl<'s> Reader<'s> {
     }
 }
 
-/// `./x` is `x`.
-fn plain(path: &Path) -> String {
-    path.components().collect::<PathBuf>().to_string_lossy().into_owned()
+/// How many old files there may be.
+fn old_files(max_bytes: u64, keep: u32) -> u32 {
+    if max_bytes == 0 { 0 } else { keep }
 }

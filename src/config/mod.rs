@@ -29,6 +29,7 @@ mod problem;
 mod program;
 mod read;
 mod report;
+mod rotated;
 mod server;
 mod show;
 mod signal;
@@ -406,10 +407,13 @@ pub struct Capture {
     pub timestamps: bool,
 }
 
+/// Rotated files that `auto` keeps.
+const AUTO_KEEP: u32 = 2;
+
 impl Capture {
     /// What `auto` is, and what a map that says no more than `file` has.
     pub fn to(file: Template) -> Self {
-        Self { file, max_bytes: 1 << 20, keep: 2, timestamps: false }
+        Self { file, max_bytes: 1 << 20, keep: AUTO_KEEP, timestamps: false }
     }
 }
 

@@ -9,10 +9,10 @@ use super::keys::{DAEMON_KEYS, PROGRAM_KEYS, TOP_KEYS};
 use super::order::Edges;
 use super::program::{Outer, Programs};
 use super::report::Report;
+use super::rotated::{self, Rotated};
 use super::source::Source;
 use super::tree::{Node, Value};
 use super::{Config, Daemon, Files, Hook, Mail, Problems, Surroundings, tree};
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// What all programs together may take, in bytes and roughly: so that no few lines of
@@ -124,7 +124,7 @@ pub(super) struct Reader<'s> {
     pub(super) surroundings: &'s Surroundings,
     pub(super) report: Report,
     /// The files that are rotated, and for whom.
-    pub(super) rotated: HashMap<String, String>,
+    pub(super) rotated: Rotated,
     /// Where files of `auto` lie.
     pub(super) auto_folder: PathBuf,
     /// The names of those that lie there and are not, and where they are said.
@@ -140,7 +140,7 @@ impl<'s> Reader<'s> {
             sources,
             surroundings,
             report,
-            rotated: HashMap::new(),
+            rotated: Rotated::default(),
             auto_folder: PathBuf::new(),
             beside_auto: Vec::new(),
             edges: Edges::new(),
@@ -167,7 +167,7 @@ impl<'s> Reader<'s> {
         let daemon_fields = self.section(&main, "daemon", DAEMON_KEYS);
         let daemon = self.daemon(&daemon_fields);
         self.keep_from_log(&daemon.log);
-        self.auto_folder = daemon.state_dir.join("log");
+        self.auto_folder = rotated::plain(&daemon.state_dir.join("log"));
         let defaults = self.section(&main, "defaults", PROGRAM_KEYS);
         let outer = Outer::new(self, &daemon, &daemon_fields, defaults);
         let env = self.env_layer(&outer.daemon_env, "", &[]);

@@ -8,6 +8,7 @@ mod hostile;
 mod keys;
 mod mail;
 mod order;
+mod output;
 mod places;
 mod show;
 
