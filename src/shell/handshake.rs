@@ -112,7 +112,8 @@ fn read_secret(file: &Path, name: &str) -> Result<Secret, Failure> {
         Err(error) if error.kind() == ErrorKind::NotFound => format!(
             "a daemon answers at {name}, but its secret is not here: {shown}: {}\n\
              it may be another user's or project's: name its configuration, taskmaster shell \
-             -c FILE, or its secret, taskmaster shell --secret-file FILE",
+             -c FILE, or its secret, taskmaster shell --secret-file FILE\n\
+             a new daemon.secret_file counts from the daemon's next start: till then name the old one",
             cause(&error)
         ),
         Err(error) => {
@@ -165,7 +166,8 @@ fn refused(name: &str, error: &str, secret: &Path) -> Failure {
             "the daemon at {name} refuses this shell: {}\n\
              the secret came from {}\n\
              it may be another project's daemon: give this one a daemon.listen of its own, or name \
-             the other's secret: taskmaster shell --secret-file FILE",
+             the other's secret: taskmaster shell --secret-file FILE\n\
+             a new daemon.secret_file counts from the daemon's next start: till then name the old one",
             text::clean_line(error),
             secret.display()
         ),

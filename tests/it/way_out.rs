@@ -103,7 +103,11 @@ fn a_secret_that_is_wrong_missing_empty_or_not_ours_to_read() {
     says(&with("wrong"), 5, &["refuses this shell", "wrong", "another project's", "--secret-file"]);
     bench.write("empty", "\n");
     says(&with("empty"), 5, &["it is empty", "--secret-file"]);
-    says(&with("missing"), 5, &["its secret is not here", "missing", "another user's", "-c FILE"]);
+    says(
+        &with("missing"),
+        5,
+        &["its secret is not here", "missing", "another user's", "-c FILE", "name the old one"],
+    );
     if !is_root() {
         return;
     }
