@@ -1,14 +1,22 @@
 //! A timerfd(2) on the monotonic clock: the loop's one alarm.
-#![allow(unsafe_code)] // timerfd_create(2), timerfd_settime(2)
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
+
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+
+/// A value of zero would disarm it: what is due rings at once.
+const AT_ONCE: Duration = Duration::from_nanos(1);
+
+/// It may ring too early, but a number of seconds must fit wherever they have 32 bits.
+const LONGEST: Duration = Duration::from_secs(1 << 30);
 
 /// An alarm that makes its descriptor readable.
 #[derive(Debug)]
 pub struct Timer {
-    fd: OwnedFd,
+    fd: TimerFd,
     armed: Option<Instant>,
 }
 
@@ -18,16 +26,8 @@ impl Timer {
     /// # Errors
     /// Those of timerfd_create(2).
     pub fn new() -> io::Result<Self> {
-        // SAFETY: no pointers; the descriptor that comes back is ours alone.
-        let fd = unsafe {
-            let fd =
-                libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC | libc::TFD_NONBLOCK);
-            if fd < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            OwnedFd::from_raw_fd(fd)
-        };
-        Ok(Self { fd, armed: None })
+        let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
+        Ok(Self { fd: TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?, armed: None })
     }
 
     /// Rings at this time, or not at all. Without a system call where nothing changes.
@@ -38,21 +38,13 @@ impl Timer {
         if self.armed == at {
             return Ok(());
         }
-        // A value of zero would disarm it: what is due rings at once.
-        let wait = at.map_or(Duration::ZERO, |at| {
-            at.saturating_duration_since(now).max(Duration::from_nanos(1))
-        });
-        let zero = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        let value = libc::timespec {
-            tv_sec: libc::time_t::try_from(wait.as_secs()).unwrap_or(libc::time_t::MAX),
-            tv_nsec: libc::c_long::from(wait.subsec_nanos() as i32),
-        };
-        let spec = libc::itimerspec { it_interval: zero, it_value: value };
-        // SAFETY: `spec` lives through the call; a null old value is allowed.
-        let done =
-            unsafe { libc::timerfd_settime(self.fd.as_raw_fd(), 0, &spec, std::ptr::null_mut()) };
-        if done < 0 {
-            return Err(io::Error::last_os_error());
+        match at {
+            None => self.fd.unset()?,
+            Some(at) => {
+                let wait = at.saturating_duration_since(now).clamp(AT_ONCE, LONGEST);
+                let once = Expiration::OneShot(TimeSpec::from_duration(wait));
+                self.fd.set(once, TimerSetTimeFlags::empty())?;
+            }
         }
         self.armed = at;
         Ok(())
