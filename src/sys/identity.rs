@@ -35,7 +35,8 @@ pub fn status_of_zombie(pid: i32, seen: u64) -> Option<i32> {
     let was_there = stat.number(START_TIME).is_some_and(|start| start <= seen);
     let is_it = stat.field(0) == Some("Z") && was_there;
     let status = stat.number(EXIT_CODE).and_then(|status| i32::try_from(status).ok());
-    status.filter(|_| is_it && may_look_into(pid))
+    let rights = || Some((Rights::of("self")?, Rights::of(&pid.to_string())?));
+    status.filter(|_| is_it && rights().is_some_and(|(me, other)| may_look_into(&me, &other)))
 }
 
 /// The name of this boot and PID namespace: what a process was called in another means nothing here.
@@ -72,24 +73,44 @@ impl Stat {
     }
 }
 
-/// The rule of ptrace(2) for reading: the same user and group in every way, or the capability.
-fn may_look_into(pid: i32) -> bool {
+/// The rule of ptrace(2) for reading: the capability, or the same user and group in every way and
+/// nothing that it is allowed and we are not, as a file with capabilities would be.
+fn may_look_into(me: &Rights, other: &Rights) -> bool {
     const CAP_SYS_PTRACE: u64 = 1 << 19;
-    let status = |of: &str| fs::read_to_string(format!("/proc/{of}/status")).unwrap_or_default();
-    let (me, other) = (status("self"), status(&pid.to_string()));
-    let line = |text: &str, key: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(key));
-        line.map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    let all_mine = |mine: &[String], theirs: &[String]| {
+        mine.last().is_some_and(|mine| theirs.iter().take(3).filter(|id| *id == mine).count() == 3)
     };
-    let all_mine = |key| {
-        let mine = line(&me, key).and_then(|ids| ids.last().cloned());
-        let theirs = line(&other, key).unwrap_or_default();
-        mine.is_some_and(|mine| theirs.len() >= 3 && theirs.iter().take(3).all(|id| *id == mine))
-    };
-    let capabilities = line(&me, "CapEff:").and_then(|words| words.first().cloned());
-    let capabilities = capabilities.and_then(|hex| u64::from_str_radix(&hex, 16).ok());
-    capabilities.is_some_and(|set| set & CAP_SYS_PTRACE != 0)
-        || (all_mine("Uid:") && all_mine("Gid:"))
+    me.effective & CAP_SYS_PTRACE != 0
+        || (all_mine(&me.users, &other.users)
+            && all_mine(&me.groups, &other.groups)
+            && other.permitted & !me.effective == 0)
+}
+
+/// What `/proc/PID/status` says of whom a process acts for.
+struct Rights {
+    /// Real, effective, saved, and that for files.
+    users: Vec<String>,
+    groups: Vec<String>,
+    /// Sets of capabilities.
+    permitted: u64,
+    effective: u64,
+}
+
+impl Rights {
+    fn of(process: &str) -> Option<Self> {
+        let text = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        let words = |key: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+            Some(line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        };
+        let set = |key| u64::from_str_radix(words(key)?.first()?, 16).ok();
+        Some(Self {
+            users: words("Uid:")?,
+            groups: words("Gid:")?,
+            permitted: set("CapPrm:")?,
+            effective: set("CapEff:")?,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -108,5 +129,21 @@ mod tests {
         assert_eq!(start_time(i32::MAX), None);
         assert_eq!(status_of_zombie(me(), start), None, "it lives");
         assert!(boot().unwrap().contains("pid:["));
+    }
+
+    #[test]
+    fn what_is_allowed_more_cannot_be_looked_into() {
+        let rights = |uid: &str, saved: &str, permitted, effective| {
+            let users = [uid, uid, saved, uid].map(str::to_owned).to_vec();
+            Rights { groups: users.clone(), users, permitted, effective }
+        };
+        let (plain, root) = (rights("7", "7", 0, 0), rights("0", "0", !0, !0));
+        assert!(may_look_into(&plain, &rights("7", "7", 0, 0)));
+        assert!(!may_look_into(&plain, &rights("8", "8", 0, 0)), "another user");
+        assert!(!may_look_into(&plain, &rights("7", "0", 0, 0)), "setuid");
+        assert!(!may_look_into(&plain, &rights("7", "7", 1 << 10, 0)), "setcap");
+        assert!(may_look_into(&root, &rights("7", "0", 1 << 10, 0)));
+        let me = Rights::of("self").unwrap();
+        assert!(may_look_into(&me, &me));
     }
 }
