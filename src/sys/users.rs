@@ -50,7 +50,7 @@ pub fn name_of(uid: u32) -> Option<String> {
 
 /// The id of a user's name, or of the number itself.
 pub fn uid_of(user: &str) -> Option<u32> {
-    find(user).map(|user| user.uid.as_raw()).or_else(|| user.parse().ok())
+    known_user(user).ok().map(|(uid, _)| uid)
 }
 
 /// Who `user` and `group`, names or ids, are together.
@@ -82,10 +82,16 @@ pub fn resolve(user: Option<&str>, group: Option<&str>) -> Result<Option<Ids>, S
     })
 }
 
+/// No id: setresuid(2) and setresgid(2) take it for "as it is", which may be root's.
+const UNCHANGED: u32 = u32::MAX;
+
 fn known_user(name: &str) -> Result<(u32, Option<User>), String> {
     match find(name) {
         Some(user) => Ok((user.uid.as_raw(), Some(user))),
-        None => name.parse().map(|uid| (uid, None)).map_err(|_| format!("no such user: {name}")),
+        None => match name.parse().ok().filter(|uid| *uid != UNCHANGED) {
+            Some(uid) => Ok((uid, None)),
+            None => Err(format!("no such user: {name}")),
+        },
     }
 }
 
@@ -97,7 +103,8 @@ fn find(name: &str) -> Option<User> {
 
 fn known_group(name: &str) -> Result<u32, String> {
     let found = Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw());
-    found.or_else(|| name.parse().ok()).ok_or_else(|| format!("no such group: {name}"))
+    let by_id = || name.parse().ok().filter(|gid| *gid != UNCHANGED);
+    found.or_else(by_id).ok_or_else(|| format!("no such group: {name}"))
 }
 
 fn groups_of(name: &str, gid: u32) -> Vec<u32> {
@@ -108,4 +115,18 @@ fn groups_of(name: &str, gid: u32) -> Vec<u32> {
 
 fn current_groups() -> Vec<u32> {
     nix::unistd::getgroups().unwrap_or_default().into_iter().map(Gid::as_raw).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_that_means_as_it_is_is_nobodys() {
+        let (unchanged, no_user) = ("4294967295", "no such user: 4294967295");
+        assert_eq!(resolve(Some(unchanged), Some("7")).unwrap_err(), no_user);
+        assert_eq!(resolve(Some("7"), Some(unchanged)).unwrap_err(), "no such group: 4294967295");
+        assert!(resolve(Some("4294967294"), Some("4294967294")).unwrap().is_some());
+        assert_eq!(uid_of(unchanged), None);
+    }
 }
