@@ -79,7 +79,7 @@ fn up(config: Option<std::path::PathBuf>) -> u8 {
     let start = || {
         // Where whoever called this ignores the ends of children, this one could not be waited for.
         sys::signals::default_child();
-        let this = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
+        let this = sys::handover::own_file().unwrap_or_else(|_| "/proc/self/exe".into());
         let mut daemon = std::process::Command::new(this);
         daemon.arg0("taskmaster").args(["daemon", "--detach"]);
         daemon.args(config.iter().flat_map(|file| ["--config".as_ref(), file.as_os_str()]));
