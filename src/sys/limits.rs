@@ -1,9 +1,14 @@
 //! Resource limits by name.
-#![allow(unsafe_code)] // getrlimit(2), setrlimit(2)
+//!
+//! They are 64 bits wide on every machine, which the C library's calls are not.
+#![allow(unsafe_code)] // prlimit64(2)
+
+use std::ptr;
 
 /// The number of the limit that setrlimit(2) calls RLIMIT_ and this name in capitals.
 pub fn number(name: &str) -> Option<u32> {
-    Some(match name {
+    #[allow(clippy::unnecessary_cast)] // their type differs between C libraries
+    let number = match name {
         "as" => libc::RLIMIT_AS,
         "core" => libc::RLIMIT_CORE,
         "cpu" => libc::RLIMIT_CPU,
@@ -21,26 +26,50 @@ pub fn number(name: &str) -> Option<u32> {
         "sigpending" => libc::RLIMIT_SIGPENDING,
         "stack" => libc::RLIMIT_STACK,
         _ => return None,
-    })
+    } as u32;
+    Some(number)
 }
 
-/// `unlimited`, as setrlimit(2) takes it.
-pub const UNLIMITED: u64 = libc::RLIM_INFINITY;
+/// `unlimited`, as prlimit64(2) takes it.
+pub const UNLIMITED: u64 = u64::MAX;
+
+/// A limit as prlimit64(2) takes it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Pair {
+    soft: u64,
+    hard: u64,
+}
+
+/// Sets a limit of this process. On failure errno says why.
+///
+/// It makes one system call and nothing else, so a child may use it before its exec.
+pub(super) fn set(which: u32, soft: u64, hard: u64) -> bool {
+    let pair = Pair { soft, hard };
+    let no_old = ptr::null_mut::<Pair>();
+    // SAFETY: `pair` lives through the call.
+    unsafe { libc::syscall(libc::SYS_prlimit64, 0, which, &raw const pair, no_old) == 0 }
+}
+
+/// A limit of this process, soft and hard.
+fn get(name: &str) -> (u64, u64) {
+    let mut pair = Pair { soft: 0, hard: 0 };
+    let no_new = ptr::null::<Pair>();
+    if let Some(which) = number(name) {
+        // SAFETY: `pair` lives through the call.
+        unsafe { libc::syscall(libc::SYS_prlimit64, 0, which, no_new, &raw mut pair) };
+    }
+    (pair.soft, pair.hard)
+}
 
 /// How many descriptors this process may have open: the soft limit, and the hard one.
 pub fn open_files() -> (u64, u64) {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` lives through the call.
-    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
-    (limit.rlim_cur, limit.rlim_max)
+    get("nofile")
 }
 
 /// The limit of core dumps, soft and hard, in bytes.
 pub fn core() -> (u64, u64) {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` lives through the call.
-    unsafe { libc::getrlimit(libc::RLIMIT_CORE, &mut limit) };
-    (limit.rlim_cur, limit.rlim_max)
+    get("core")
 }
 
 /// Has this process leave no core dump, as there is a secret in its memory. Children inherit that.
@@ -49,19 +78,13 @@ pub fn core() -> (u64, u64) {
 /// than a page neither that nor a file is, see core(5).
 pub fn lower_core() {
     let (_, hard) = core();
-    let limit = libc::rlimit { rlim_cur: hard.min(1), rlim_max: hard };
-    // SAFETY: `limit` lives through the call. Up to the hard limit is always allowed.
-    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &limit) };
+    // Up to the hard limit is always allowed.
+    number("core").map(|core| set(core, hard.min(1), hard));
 }
 
 /// Makes it as many as the hard limit allows.
 pub fn raise_open_files() {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` lives through the calls. Up to the hard limit is always allowed.
-    unsafe {
-        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
-            limit.rlim_cur = limit.rlim_max;
-            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
-        }
-    }
+    let (_, hard) = open_files();
+    // Up to the hard limit is always allowed.
+    number("nofile").map(|nofile| set(nofile, hard, hard));
 }

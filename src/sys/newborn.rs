@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::decimal::Decimal;
 use super::spawn::{Recipe, Step};
-use super::{others, record, signals};
+use super::{limits, others, record, signals};
 
 /// What the child reads. It lives in the parent's frame until the exec.
 pub(super) struct Orders<'a> {
@@ -91,8 +91,7 @@ fn become_program(orders: &Orders<'_>, report: Report<'_>) -> Step {
             return Step::OomScore;
         }
         for (which, soft, hard) in &recipe.limits {
-            let limit = libc::rlimit { rlim_cur: *soft, rlim_max: *hard };
-            if libc::setrlimit(*which, &limit) < 0 {
+            if !limits::set(*which, *soft, *hard) {
                 return Step::Limits;
             }
         }
@@ -127,6 +126,22 @@ fn become_program(orders: &Orders<'_>, report: Report<'_>) -> Step {
     Step::Exec
 }
 
+/// The calls whose ids have 32 bits.
+#[cfg(not(any(target_arch = "x86", target_arch = "arm", target_arch = "m68k")))]
+mod calls {
+    pub(super) use libc::{
+        SYS_setgroups as SETGROUPS, SYS_setresgid as SETRESGID, SYS_setresuid as SETRESUID,
+    };
+}
+
+/// The calls whose ids have 32 bits: the plain ones have 16, and would cut them off.
+#[cfg(any(target_arch = "x86", target_arch = "arm", target_arch = "m68k"))]
+mod calls {
+    pub(super) use libc::{
+        SYS_setgroups32 as SETGROUPS, SYS_setresgid32 as SETRESGID, SYS_setresuid32 as SETRESUID,
+    };
+}
+
 /// Becomes this user, with these groups. Of what the daemon may do besides nothing is left.
 fn become_other((uid, gid, groups): &(u32, u32, Vec<u32>)) -> bool {
     // SAFETY: no pointers but that of the groups, with their number.
@@ -135,9 +150,9 @@ fn become_other((uid, gid, groups): &(u32, u32, Vec<u32>)) -> bool {
         if is_another {
             super::privileges::leave_keys();
         }
-        libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) == 0
-            && libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid) == 0
-            && libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid) == 0
+        libc::syscall(calls::SETGROUPS, groups.len(), groups.as_ptr()) == 0
+            && libc::syscall(calls::SETRESGID, *gid, *gid, *gid) == 0
+            && libc::syscall(calls::SETRESUID, *uid, *uid, *uid) == 0
             && (*uid == 0 || !is_another || super::privileges::drop_capabilities())
     }
 }
