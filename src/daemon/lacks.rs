@@ -1,7 +1,8 @@
 //! What is odd about a configuration: its own warnings, and what this machine lacks for it.
 //!
 //! None of it is a problem of the file: users, folders, files and commands may yet come. As long as
-//! one does not, what needs it fails to start.
+//! one does not, what needs it fails to start. What lies on a file system that may hang is not looked
+//! at.
 
 use std::collections::HashSet;
 use std::ffi::{CString, OsStr};
@@ -67,12 +68,15 @@ fn for_program(program: &Program, kitchen: &Kitchen, found: &mut Found) -> Vec<M
         say(if user { "user" } else { "group" }, error);
     }
     let folder = launch.attributes.workingdir.as_ref().map(|folder| folder.expand(0, &name));
-    if let Some(folder) = folder.as_deref().filter(|folder| !Path::new(folder).is_dir()) {
+    let is_folder = |folder: &Path| kitchen.may_hang(folder) || folder.is_dir();
+    if let Some(folder) = folder.as_deref().filter(|folder| !is_folder(Path::new(folder))) {
         say("workingdir", format!("no such folder: {folder}"));
     }
     for file in &launch.attributes.env_file {
-        let path = file.path.expand(0, &name);
-        if let Some(why) = no_env_file(Path::new(&path), file.optional) {
+        let path = PathBuf::from(file.path.expand(0, &name));
+        if !kitchen.may_hang(&path)
+            && let Some(why) = no_env_file(&path, file.optional)
+        {
             say("env_file", why);
         }
     }
@@ -81,7 +85,7 @@ fn for_program(program: &Program, kitchen: &Kitchen, found: &mut Found) -> Vec<M
         if let Output::File(path) = output {
             let path = path.expand(0, &name);
             let above = Path::new(&path).parent();
-            if let Some(above) = above.filter(|folder| !folder.is_dir()) {
+            if let Some(above) = above.filter(|folder| !is_folder(folder)) {
                 say(key, format!("no such folder: {}", above.display()));
             }
         }
@@ -123,12 +127,18 @@ fn no_command(
         return None;
     }
     let (command, folder, path) = &asked;
-    let exists = |file: &CString| folder.join(OsStr::from_bytes(file.to_bytes())).exists();
-    if !exec::candidates(command, path.as_deref()).iter().any(exists) {
+    if !is_anywhere(&exec::candidates(command, path.as_deref()), folder, kitchen) {
         return Some(no_such_command(command));
     }
     found.insert(asked);
     None
+}
+
+fn is_anywhere(files: &[CString], folder: &Path, kitchen: &Kitchen) -> bool {
+    files.iter().any(|file| {
+        let file = folder.join(OsStr::from_bytes(file.to_bytes()));
+        kitchen.may_hang(&file) || file.exists()
+    })
 }
 
 fn no_such_command(command: &str) -> String {
@@ -142,7 +152,7 @@ fn no_such_command(command: &str) -> String {
 fn for_reports(config: &Config, kitchen: &Kitchen) -> Vec<Missing> {
     let mut missing = Vec::new();
     let mut need = |key, path: &Path| {
-        if !path.exists() {
+        if !kitchen.may_hang(path) && !path.exists() {
             let what = format!("no such file: {}", path.display());
             missing.push(Missing { asks: Asks::Mail(key), what });
         }
@@ -158,7 +168,7 @@ fn for_reports(config: &Config, kitchen: &Kitchen) -> Vec<Missing> {
     let commands = config.hooks.iter().map(|hook| hook.cmd.first());
     for (number, command) in commands.enumerate().filter_map(|(n, command)| Some((n, command?))) {
         let files = exec::candidates(command, kitchen.path().as_deref());
-        if !files.iter().any(|file| Path::new(OsStr::from_bytes(file.to_bytes())).exists()) {
+        if !is_anywhere(&files, Path::new(""), kitchen) {
             missing.push(Missing { asks: Asks::Hook(number), what: no_such_command(command) });
         }
     }

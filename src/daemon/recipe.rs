@@ -17,6 +17,7 @@ use crate::config::{
     Capture, Config, InheritEnv, Launch, Limit, Output, Program, Template, parse_env_file,
 };
 use crate::supervisor::Process;
+use crate::sys::mounts::Mounts;
 use crate::sys::spawn::{Extras, Mode, Recipe};
 use crate::sys::users::{self, Ids};
 use crate::sys::{cause, exec, files, limits, trust};
@@ -37,6 +38,7 @@ pub(super) struct Kitchen {
     limits: Given,
     /// Users and groups, looked up when the configuration is read.
     ids: HashMap<Who, Result<Option<Ids>, String>>,
+    mounts: Mounts,
 }
 
 /// A recipe with the files it names, which must stay open until it is launched.
@@ -58,6 +60,7 @@ impl Kitchen {
             log_folder: state_dir.map(|folder| folder.join("log")),
             limits,
             ids: HashMap::new(),
+            mounts: Mounts::new(),
         })
     }
 
@@ -227,12 +230,15 @@ impl Kitchen {
 
     /// Whether the daemon may wait for the exec: not where it might hang.
     pub(super) fn mode(&self, found: &[CString], folder: Option<&str>) -> Mode {
-        let file = match found {
-            [file] => Some(Path::new(OsStr::from_bytes(file.to_bytes()))),
-            _ => None,
-        };
-        let mut places = file.into_iter().chain(folder.map(Path::new));
-        if places.any(files::may_hang) { Mode::Apart } else { Mode::Together }
+        let files = found.iter().map(|file| Path::new(OsStr::from_bytes(file.to_bytes())));
+        let places = folder.map(PathBuf::from).into_iter();
+        let places = places.chain(files.map(|file| Path::new(folder.unwrap_or("")).join(file)));
+        if self.mounts.any_may_hang(places) { Mode::Apart } else { Mode::Together }
+    }
+
+    /// Whether to look at this might take for ever.
+    pub(super) fn may_hang(&self, place: &Path) -> bool {
+        self.mounts.any_may_hang([place.to_owned()].into_iter())
     }
 
     /// The descriptor of a stream; none: the daemon's own, or the other stream's.

@@ -1,11 +1,9 @@
 //! Files opened with care: private ones, logs of programs, and those that must be trusted.
-#![allow(unsafe_code)] // statfs(2), close_range(2)
+#![allow(unsafe_code)] // close_range(2)
 
-use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
 
@@ -284,30 +282,6 @@ pub fn reserve(file: &File, size: u64) {
 /// Those of chown(2).
 pub fn give(path: &Path, user: u32, group: u32) -> io::Result<()> {
     std::os::unix::fs::lchown(path, Some(user), Some(group))
-}
-
-/// Whether what lies here is on a file system that may hang: one across a network or in a
-/// user's process.
-pub fn may_hang(path: &Path) -> bool {
-    // From linux/magic.h and the file systems' own sources.
-    const NFS: i64 = 0x6969;
-    const SMB: i64 = 0x517b;
-    const CIFS: i64 = 0xff53_4d42;
-    const SMB2: i64 = 0xfe53_4d42;
-    const FUSE: i64 = 0x6573_5546;
-    const V9FS: i64 = 0x0102_1997;
-    const CEPH: i64 = 0x00c3_6400;
-    const AFS: i64 = 0x5346_414f;
-    const CODA: i64 = 0x7375_7245;
-    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
-    // SAFETY: an all-zero statfs is valid, and both pointers live through the call.
-    let (done, about) = unsafe {
-        let mut about: libc::statfs = std::mem::zeroed();
-        (libc::statfs(path.as_ptr(), &mut about), about)
-    };
-    #[allow(clippy::unnecessary_cast)] // the field's type differs between machines
-    let kind = (about.f_type as i64) & 0xffff_ffff;
-    done == 0 && [NFS, SMB, CIFS, SMB2, FUSE, V9FS, CEPH, AFS, CODA].contains(&kind)
 }
 
 /// Closes all descriptors but the standard ones: what a caller left open is neither this

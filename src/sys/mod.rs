@@ -17,6 +17,7 @@ pub mod identity;
 pub mod limits;
 pub mod lock;
 pub mod memory;
+pub mod mounts;
 mod newborn;
 pub mod notify;
 mod others;

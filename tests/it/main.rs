@@ -21,6 +21,7 @@ mod event_log;
 mod faults;
 mod group;
 mod hostile;
+mod hung;
 mod identity;
 mod injected;
 mod lacks;
