@@ -22,7 +22,11 @@ pub fn make_private_folder(folder: &Path) -> io::Result<()> {
     if let Some(above) = folder.parent() {
         fs::create_dir_all(above)?;
     }
-    fs::DirBuilder::new().mode(0o700).create(folder)
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
+        // Another has been faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        made => made,
+    }
 }
 
 /// Opens a file for reading and writing that only this user may read, made if need be.
