@@ -111,7 +111,8 @@ impl Place {
     /// # Errors
     /// Those of openat(2).
     pub fn open(&self, flags: OFlag, mode: u32) -> io::Result<File> {
-        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        // A log may be larger than 2 GB, on any machine.
+        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_LARGEFILE;
         let mode = Mode::from_bits_truncate(mode);
         Ok(openat(&self.folder, self.name.as_os_str(), flags, mode)?.into())
     }
@@ -246,10 +247,12 @@ mod tests {
         symlink(at("real"), at("absolute")).unwrap();
         for name in ["folder/file", "deep/../file", "last", "absolute/file", "./real/./file"] {
             let about = Place::behind(&at(name), &mut all).unwrap().about().unwrap();
-            assert_eq!(about.st_ino, fs::metadata(at(name)).unwrap().ino(), "{name}");
+            let ino = fs::metadata(at(name)).unwrap().ino();
+            assert_eq!(libc::ino64_t::from(about.st_ino), ino, "{name}");
         }
         let place = Place::of(&at("last"), &mut all).unwrap();
-        assert_eq!(place.about().unwrap().st_ino, fs::symlink_metadata(at("last")).unwrap().ino());
+        let ino = fs::symlink_metadata(at("last")).unwrap().ino();
+        assert_eq!(libc::ino64_t::from(place.about().unwrap().st_ino), ino);
     }
 
     #[test]

@@ -5,10 +5,6 @@ use std::net::{SocketAddr, TcpListener};
 
 use nix::sys::socket::{Backlog, listen as queue};
 
-/// How many newcomers may wait until they are accepted: the kernel's own most, SOMAXCONN. Of one
-/// that finds the queue full nothing is heard for a second, until it tries again.
-const QUEUE: i32 = 4096;
-
 /// Listens there; accepting never waits.
 ///
 /// # Errors
@@ -16,8 +12,9 @@ const QUEUE: i32 = 4096;
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
-    // std's queue is shorter. It can be made longer at any time.
-    queue(&listener, Backlog::new(QUEUE)?)?;
+    // As many newcomers may wait as the kernel allows: of one that finds the queue full nothing is
+    // heard for a second, until it tries again. std's queue is shorter; it can be changed at any time.
+    queue(&listener, Backlog::MAXALLOWABLE)?;
     Ok(listener)
 }
 
