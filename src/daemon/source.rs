@@ -57,9 +57,17 @@ impl Files for Recorder {
     }
 
     fn list(&self, folder: &Path) -> Result<Vec<String>, String> {
-        let names = self.disk.list(folder)?;
-        self.texts.borrow_mut().folders.insert(folder.to_owned(), names.clone());
-        Ok(names)
+        let listed = self.disk.list(folder);
+        let mut texts = self.texts.borrow_mut();
+        match &listed {
+            Ok(names) => {
+                texts.folders.insert(folder.to_owned(), names.clone());
+            }
+            Err(why) => {
+                texts.unlisted.insert(folder.to_owned(), why.clone());
+            }
+        }
+        listed
     }
 
     fn vet(&self, path: &Path, daemon_user: Option<&str>) -> Result<(), String> {

@@ -13,6 +13,9 @@ use crate::config::Files;
 pub struct Texts {
     pub(super) files: BTreeMap<PathBuf, String>,
     pub(super) folders: BTreeMap<PathBuf, Vec<String>>,
+    /// Folders that could not be listed, and why: a glob may well go on without one.
+    #[serde(default)]
+    pub(super) unlisted: BTreeMap<PathBuf, String>,
 }
 
 /// From texts that were read before, and were trusted then.
@@ -22,7 +25,11 @@ impl Files for Texts {
     }
 
     fn list(&self, folder: &Path) -> Result<Vec<String>, String> {
-        self.folders.get(folder).cloned().ok_or_else(|| "it was not handed over".to_owned())
+        let why = || match self.unlisted.get(folder) {
+            Some(why) => why.clone(),
+            None => "it was not handed over".to_owned(),
+        };
+        self.folders.get(folder).cloned().ok_or_else(why)
     }
 
     fn vet(&self, _: &Path, _: Option<&str>) -> Result<(), String> {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::output::{COUNTER, check_counted, whole_log};
 use crate::bench::{Bench, children, lives, proc, signal};
+use crate::facts::configure;
 
 /// A bench whose daemon was started from a file that can be replaced.
 fn replaceable(programs: &str) -> Bench {
@@ -130,6 +131,29 @@ fn usr2_upgrades_and_a_file_that_was_changed_meanwhile_waits_for_a_reload() {
     assert_eq!(answer.last().unwrap()["end"]["exit"], 1, "{answer:?}");
     bench.configure("a: {cmd: sleep 2000, starttime: 0}");
     assert_eq!(client.ask("reload --dry-run")[0]["plan"]["action"], "restart (cmd)");
+}
+
+/// A glob goes on without a folder that is not there, or is none; so does who takes it up.
+#[test]
+fn an_include_that_matched_nothing_matches_nothing_after_it() {
+    let mut bench = Bench::new("{}");
+    let programs = "programs: {a: {cmd: sleep 1000, starttime: 0}}\n";
+    fs::create_dir(bench.path("apps")).unwrap();
+    bench.write("apps/README", "not a folder");
+    let include = "include: [conf.d/*.yaml, 'apps/*/*.yaml']\n";
+    configure(&bench, "", &format!("{include}{programs}"));
+    bench.start();
+    let pid = bench.pid_of("a");
+    upgrade(&bench);
+    assert_eq!(bench.pid_of("a"), pid);
+    fs::create_dir(bench.path("conf.d")).unwrap();
+    bench.write("conf.d/b.yaml", &programs.replace("a:", "b:"));
+    upgrade(&bench);
+    assert_eq!(bench.rows().len(), 1, "what came since waits for a reload");
+    let plan = bench.ctl("reload");
+    assert_eq!((plan.status, plan.out.trim()), (0, "b: add and start"), "{plan:?}");
+    upgrade(&bench);
+    assert_eq!(bench.rows().len(), 2);
 }
 
 #[test]
