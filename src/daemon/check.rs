@@ -2,8 +2,7 @@
 
 use std::io::Write as _;
 
-use super::given::Given;
-use super::recipe::Kitchen;
+use super::identities::Identities;
 use super::{Options, lacks, source};
 use crate::config::{Config, Problems};
 use crate::sys::process::is_terminal;
@@ -25,11 +24,10 @@ pub fn check(options: &Options) -> u8 {
             return 2;
         }
     };
-    if let Ok(mut kitchen) = Kitchen::new(Some(&config.daemon.state_dir), Given::now()) {
-        kitchen.look_up(&config);
-        for warning in lacks::warnings(&config, &texts, &options.surroundings, &kitchen) {
-            let _ = writeln!(stderr, "warning: {warning}");
-        }
+    let around = &options.surroundings;
+    let path = around.env.get("PATH").map(String::as_str);
+    for warning in lacks::warnings(&config, &texts, around, &Identities::look_up(&config), path) {
+        let _ = writeln!(stderr, "warning: {warning}");
     }
     let _ = writeln!(std::io::stdout(), "{}", summary(&config));
     if options.mail && !super::try_mail::try_mail(&config) { 2 } else { 0 }

@@ -10,20 +10,23 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::recipe::Kitchen;
+use super::identities::Identities;
 use super::texts::Texts;
 use crate::config::{
     Asks, Config, InheritEnv, Launch, Login, Missing, Output, Password, Problems, Program, Server,
     Smtp, Surroundings, tell_missing,
 };
+use crate::sys::mounts::Mounts;
 use crate::sys::{exec, limits, trust, users};
 
-/// All of it, a line each, with the places in the texts that the configuration was read from.
+/// All of it, a line each, with the places in the texts that the configuration was read from; given
+/// the daemon's own PATH.
 pub(super) fn warnings(
     config: &Config,
     texts: &Texts,
     surroundings: &Surroundings,
-    kitchen: &Kitchen,
+    identities: &Identities,
+    path: Option<&str>,
 ) -> Vec<String> {
     let mut missing = Vec::new();
     if let Some(Err(error)) =
@@ -31,10 +34,10 @@ pub(super) fn warnings(
     {
         missing.push(Missing { asks: Asks::Daemon("user"), what: error });
     }
-    let mut found = Found::new();
+    let mut look = Look { identities, path, mounts: Mounts::new(), found: HashSet::new() };
     let programs = config.programs.values();
-    missing.extend(programs.flat_map(|program| for_program(program, kitchen, &mut found)));
-    missing.extend(for_reports(config, kitchen));
+    missing.extend(programs.flat_map(|program| for_program(program, &mut look)));
+    missing.extend(for_reports(config, &look));
     let missing = match missing.is_empty() {
         true => Problems::default(),
         false => tell_missing(&config.file, surroundings, texts, missing),
@@ -51,30 +54,55 @@ fn lines(warnings: &Problems) -> impl Iterator<Item = String> {
     warnings.list.iter().map(ToString::to_string).chain(rest)
 }
 
-/// Commands that are there, each with the folder and the PATH that it was looked for from: ten
-/// thousand programs may well run one.
-type Found = HashSet<(String, PathBuf, Option<String>)>;
+/// What is looked at, and by what light.
+struct Look<'a> {
+    identities: &'a Identities,
+    /// The daemon's own PATH.
+    path: Option<&'a str>,
+    mounts: Mounts,
+    /// Commands that are there, each with the folder and the PATH that it was looked for from: ten
+    /// thousand programs may well run one.
+    found: HashSet<(String, PathBuf, Option<String>)>,
+}
+
+impl Look<'_> {
+    /// Whether to look might take for ever.
+    fn may_hang(&self, place: &Path) -> bool {
+        self.mounts.any_may_hang([place.to_owned()].into_iter())
+    }
+
+    fn finds(&self, file: &Path) -> bool {
+        self.may_hang(file) || file.exists()
+    }
+
+    fn finds_any(&self, files: &[CString], folder: &Path) -> bool {
+        files.iter().any(|file| self.finds(&folder.join(OsStr::from_bytes(file.to_bytes()))))
+    }
+
+    fn finds_folder(&self, folder: &Path) -> bool {
+        self.may_hang(folder) || folder.is_dir()
+    }
+}
 
 /// What a start of the program would miss.
-fn for_program(program: &Program, kitchen: &Kitchen, found: &mut Found) -> Vec<Missing> {
+fn for_program(program: &Program, look: &mut Look<'_>) -> Vec<Missing> {
     let launch = &program.launch;
     let name = program.process_name(0);
     let mut missing = Vec::new();
     let mut say = |key, what| {
         missing.push(Missing { asks: Asks::Program(Rc::clone(&program.name), key), what });
     };
-    if let Err(error) = kitchen.ids(program, 0) {
+    if let Err(error) = look.identities.of(program, 0) {
         let user = launch.attributes.user.is_some() && !error.starts_with("no such group");
         say(if user { "user" } else { "group" }, error);
     }
     let folder = launch.attributes.workingdir.as_ref().map(|folder| folder.expand(0, &name));
-    let is_folder = |folder: &Path| kitchen.may_hang(folder) || folder.is_dir();
-    if let Some(folder) = folder.as_deref().filter(|folder| !is_folder(Path::new(folder))) {
+    if let Some(folder) = folder.as_deref().filter(|folder| !look.finds_folder(Path::new(folder))) {
         say("workingdir", format!("no such folder: {folder}"));
     }
     for file in &launch.attributes.env_file {
         let path = PathBuf::from(file.path.expand(0, &name));
-        if !kitchen.may_hang(&path)
+        if !look.may_hang(&path)
             && let Some(why) = no_env_file(&path, file.optional)
         {
             say("env_file", why);
@@ -85,12 +113,12 @@ fn for_program(program: &Program, kitchen: &Kitchen, found: &mut Found) -> Vec<M
         if let Output::File(path) = output {
             let path = path.expand(0, &name);
             let above = Path::new(&path).parent();
-            if let Some(above) = above.filter(|folder| !is_folder(folder)) {
+            if let Some(above) = above.filter(|folder| !look.finds_folder(folder)) {
                 say(key, format!("no such folder: {}", above.display()));
             }
         }
     }
-    if let Some(command) = no_command(launch, folder.as_deref(), &name, kitchen, found) {
+    if let Some(command) = no_command(launch, folder.as_deref(), &name, look) {
         say("cmd", command);
     }
     missing
@@ -110,35 +138,27 @@ fn no_command(
     launch: &Launch,
     folder: Option<&str>,
     name: &str,
-    kitchen: &Kitchen,
-    found: &mut Found,
+    look: &mut Look<'_>,
 ) -> Option<String> {
     let command = launch.cmd.first()?.expand(0, name);
     let own = launch.attributes.env.get("PATH").or_else(|| launch.attributes.base_env.get("PATH"));
     let path = match own {
         Some(path) => Some(path.expand(0, name)),
-        None if launch.attributes.env_file.is_empty() => kitchen.path(),
+        None if launch.attributes.env_file.is_empty() => look.path.map(str::to_owned),
         // An env file may set PATH: only a start can tell.
         None => return None,
     };
     let path = path.filter(|_| own.is_some() || launch.attributes.inherit_env == InheritEnv::All);
     let asked = (command, PathBuf::from(folder.unwrap_or(".")), path);
-    if found.contains(&asked) {
+    if look.found.contains(&asked) {
         return None;
     }
     let (command, folder, path) = &asked;
-    if !is_anywhere(&exec::candidates(command, path.as_deref()), folder, kitchen) {
+    if !look.finds_any(&exec::candidates(command, path.as_deref()), folder) {
         return Some(no_such_command(command));
     }
-    found.insert(asked);
+    look.found.insert(asked);
     None
-}
-
-fn is_anywhere(files: &[CString], folder: &Path, kitchen: &Kitchen) -> bool {
-    files.iter().any(|file| {
-        let file = folder.join(OsStr::from_bytes(file.to_bytes()));
-        kitchen.may_hang(&file) || file.exists()
-    })
 }
 
 fn no_such_command(command: &str) -> String {
@@ -149,10 +169,10 @@ fn no_such_command(command: &str) -> String {
 }
 
 /// What mail and hooks would miss.
-fn for_reports(config: &Config, kitchen: &Kitchen) -> Vec<Missing> {
+fn for_reports(config: &Config, look: &Look<'_>) -> Vec<Missing> {
     let mut missing = Vec::new();
     let mut need = |key, path: &Path| {
-        if !kitchen.may_hang(path) && !path.exists() {
+        if !look.finds(path) {
             let what = format!("no such file: {}", path.display());
             missing.push(Missing { asks: Asks::Mail(key), what });
         }
@@ -167,8 +187,7 @@ fn for_reports(config: &Config, kitchen: &Kitchen) -> Vec<Missing> {
     }
     let commands = config.hooks.iter().map(|hook| hook.cmd.first());
     for (number, command) in commands.enumerate().filter_map(|(n, command)| Some((n, command?))) {
-        let files = exec::candidates(command, kitchen.path().as_deref());
-        if !is_anywhere(&files, Path::new(""), kitchen) {
+        if !look.finds_any(&exec::candidates(command, look.path), Path::new("")) {
             missing.push(Missing { asks: Asks::Hook(number), what: no_such_command(command) });
         }
     }

@@ -20,6 +20,7 @@ mod ends;
 mod given;
 mod handover;
 mod helpers;
+mod identities;
 mod journal;
 mod kept;
 mod lacks;
@@ -288,8 +289,14 @@ impl Daemon {
     }
 
     /// What is odd about a configuration that was read from these texts.
-    fn warnings(&self, config: &Config, texts: &texts::Texts) -> Vec<String> {
-        lacks::warnings(config, texts, &self.surroundings, &self.kitchen)
+    fn warnings(
+        &self,
+        config: &Config,
+        texts: &texts::Texts,
+        identities: &identities::Identities,
+    ) -> Vec<String> {
+        let path = self.kitchen.path();
+        lacks::warnings(config, texts, &self.surroundings, identities, path.as_deref())
     }
 
     /// Detached: before anything is launched, so that no process inherits what is the caller's.

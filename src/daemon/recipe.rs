@@ -2,7 +2,7 @@
 //!
 //! All that may fail here is a failed start of that process, with the step and the cause.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 
 use super::capture::{Captures, Settings, Which};
 use super::given::Given;
+use super::identities::Identities;
 pub(super) use super::launch_words::{cause_of, explain};
 use super::probes::Voice;
 use crate::config::{
-    Capture, Config, InheritEnv, Launch, Limit, Output, Program, Template, parse_env_file,
+    Capture, InheritEnv, Launch, Limit, Output, Program, Template, parse_env_file,
 };
 use crate::supervisor::Process;
 use crate::sys::mounts::Mounts;
@@ -25,8 +26,6 @@ use crate::sys::{cause, exec, files, limits, trust};
 /// The most that an env file may hold, in bytes.
 const ENV_FILE_LIMIT: u64 = 1024 * 1024;
 
-type Who = (Option<String>, Option<String>);
-
 /// What all starts share.
 #[derive(Debug)]
 pub(super) struct Kitchen {
@@ -36,8 +35,8 @@ pub(super) struct Kitchen {
     /// Where captured output goes by itself; none: nothing can be kept, and it is inherited.
     log_folder: Option<PathBuf>,
     limits: Given,
-    /// Users and groups, looked up when the configuration is read.
-    ids: HashMap<Who, Result<Option<Ids>, String>>,
+    /// Of the configuration that counts.
+    pub(super) identities: Identities,
     mounts: Mounts,
 }
 
@@ -59,42 +58,17 @@ impl Kitchen {
             null: File::options().read(true).write(true).open("/dev/null")?,
             log_folder: state_dir.map(|folder| folder.join("log")),
             limits,
-            ids: HashMap::new(),
+            identities: Identities::default(),
             mounts: Mounts::new(),
         })
-    }
-
-    /// Looks up the users and groups of a configuration, afresh.
-    pub(super) fn look_up(&mut self, config: &Config) {
-        self.ids.clear();
-        for program in config.programs.values() {
-            let indexes = match &program.launch.attributes.user {
-                Some(user) if user.as_plain().is_none() => program.numprocs,
-                _ => 1,
-            };
-            for index in 0..indexes {
-                let who = who(program, index);
-                let found = users::resolve(who.0.as_deref(), who.1.as_deref());
-                self.ids.insert(who, found);
-            }
-        }
     }
 
     /// Who a process of the program is to be.
     ///
     /// # Errors
-    /// What is missing, in words.
+    /// As [`Identities::of`].
     pub(super) fn ids(&self, program: &Program, index: u32) -> Result<Option<&Ids>, String> {
-        let attributes = &program.launch.attributes;
-        if attributes.user.is_none() && attributes.group.is_none() {
-            return Ok(None);
-        }
-        match self.ids.get(&who(program, index)) {
-            Some(Ok(ids)) => Ok(ids.as_ref()),
-            Some(Err(error)) => Err(error.clone()),
-            // Nobody is as good as root: what was not looked up is not started.
-            None => Err("its user was not looked up".to_owned()),
-        }
+        self.identities.of(program, index)
     }
 
     /// All that a start of this process needs, with what it is to tell by that it is ready.
@@ -236,11 +210,6 @@ impl Kitchen {
         if self.mounts.any_may_hang(places) { Mode::Apart } else { Mode::Together }
     }
 
-    /// Whether to look at this might take for ever.
-    pub(super) fn may_hang(&self, place: &Path) -> bool {
-        self.mounts.any_may_hang([place.to_owned()].into_iter())
-    }
-
     /// The descriptor of a stream; none: the daemon's own, or the other stream's.
     fn stream(
         &self,
@@ -344,14 +313,6 @@ fn output(process: &Process, which: Which) -> &Output {
         Which::Stdout => &process.program.launch.stdout,
         Which::Stderr => &process.program.launch.stderr,
     }
-}
-
-fn who(program: &Program, index: u32) -> Who {
-    let user = program.launch.attributes.user.as_ref().map(|user| {
-        // A user's name may hold the index, but not the process's name, which changes.
-        user.expand(index, &format!("{}:{index}", program.name))
-    });
-    (user, program.launch.attributes.group.clone())
 }
 
 /// Whether there is nothing to become, which only root could.

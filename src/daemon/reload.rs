@@ -1,11 +1,19 @@
 //! The configuration, read again: all of it is applied, or nothing.
 
+use super::identities::Identities;
 use super::texts::Texts;
 use super::{Daemon, check, source};
 use crate::config::{Changes, Config, Level, LogTarget, Problem, Problems, diff};
 use crate::protocol::{EventName, PlanRow, ProblemRow, Reply};
 use crate::supervisor::Plan;
 use crate::sys::{memory, process};
+
+/// What was read, and is not applied yet.
+struct Read {
+    config: Config,
+    texts: Texts,
+    identities: Identities,
+}
 
 impl Daemon {
     /// `reload`: the answer tells the problems, or the plan.
@@ -19,36 +27,32 @@ impl Daemon {
         if self.supervisor.is_shutting_down() {
             return vec![Reply::failed(1, "the daemon is shutting down: nothing is reloaded")];
         }
-        let (config, texts) = match self.read_again() {
+        let read = match self.read_again() {
             Ok(read) => read,
             Err(problems) if dry_run => return refusal(&problems),
             Err(problems) => {
-                self.reload_failed(&problems);
+                self.tell_problems(&problems);
                 return refusal(&problems);
             }
         };
-        if !dry_run && let Err(error) = self.change_log(&config) {
-            let message = format!("nothing was changed: {error}");
-            self.log(Level::Error, &format!("reload failed, {message}"), &[]);
-            return vec![Reply::failed(1, message)];
+        if !dry_run && let Err(error) = self.change_log(&read.config) {
+            self.reload_failed(&error);
+            return vec![Reply::failed(1, format!("nothing was changed: {error}"))];
         }
-        let warnings = self.warnings(&config, &texts);
+        let warnings = self.warnings(&read.config, &read.texts, &read.identities);
         if !dry_run {
             warnings.iter().for_each(|warning| self.warn(warning));
         }
         let mut answer: Vec<Reply> =
             warnings.into_iter().map(|warning| problem(true, warning, None)).collect();
-        let changes = diff(&self.config, &config);
-        let plan = self.supervisor.plan(&config, &changes);
+        let changes = diff(&self.config, &read.config);
+        let plan = self.supervisor.plan(&read.config, &changes);
         answer.extend(plan_rows(&plan, &changes));
         if changes.is_empty() {
             answer.push(Reply::Text("nothing has changed".to_owned()));
         }
-        if dry_run {
-            self.kitchen.look_up(&self.config);
-        } else {
-            self.texts = texts;
-            self.apply(config, plan, &changes);
+        if !dry_run {
+            self.apply(read, plan, &changes);
         }
         answer.push(Reply::DONE);
         answer
@@ -56,21 +60,20 @@ impl Daemon {
 
     /// `check`: the problems of the file that the daemon runs on.
     pub(super) fn check_file(&mut self) -> Vec<Reply> {
-        let (config, texts) = match self.read_again() {
+        let read = match self.read_again() {
             Ok(read) => read,
             Err(problems) => return problem_rows(&problems, "the configuration has problems"),
         };
-        let warnings = self.warnings(&config, &texts);
-        self.kitchen.look_up(&self.config);
+        let warnings = self.warnings(&read.config, &read.texts, &read.identities);
         let mut answer: Vec<Reply> =
             warnings.into_iter().map(|warning| problem(true, warning, None)).collect();
-        answer.push(Reply::Text(check::summary(&config)));
+        answer.push(Reply::Text(check::summary(&read.config)));
         answer.push(Reply::DONE);
         answer
     }
 
-    /// Reads the file, and looks up the users that it names.
-    fn read_again(&mut self) -> Result<(Config, Texts), Problems> {
+    /// Reads the file, and looks up the users that it names. The daemon stays as it is.
+    fn read_again(&self) -> Result<Read, Problems> {
         let (mut config, texts) = source::load_and_keep(&self.config.file, &self.surroundings)?;
         let (old, new) = (&self.config.daemon, &mut config.daemon);
         // The state folder moves at the next start, and with it the log that lies there by default.
@@ -80,23 +83,30 @@ impl Daemon {
                 new.log.target = LogTarget::Stderr;
             }
         }
-        self.kitchen.look_up(&config);
-        Ok((config, texts))
+        let identities = Identities::look_up(&config);
+        Ok(Read { config, texts, identities })
     }
 
-    fn reload_failed(&mut self, problems: &Problems) {
+    fn tell_problems(&mut self, problems: &Problems) {
         for problem in &problems.list {
             self.log(Level::Error, &problem.to_string(), &[]);
         }
         let count = problems.list.len() + problems.more;
         let plural = if count == 1 { "problem" } else { "problems" };
-        let message = format!("reload failed, nothing was changed: {count} {plural}");
+        self.reload_failed(&format!("{count} {plural}"));
+    }
+
+    fn reload_failed(&mut self, why: &str) {
+        let message = format!("reload failed, nothing was changed: {why}");
         self.log(Level::Error, &message, &[]);
         let event = self.daemon_event(EventName::ReloadFailed, message);
         self.publish(&event);
     }
 
-    fn apply(&mut self, mut config: Config, plan: Plan, changes: &Changes) {
+    fn apply(&mut self, read: Read, plan: Plan, changes: &Changes) {
+        let Read { mut config, texts, identities } = read;
+        self.texts = texts;
+        self.kitchen.identities = identities;
         self.log(Level::Info, "reloaded", &[("changes", &plan.0.len().to_string())]);
         for row in plan_rows(&plan, changes) {
             if let Reply::Plan(row) = row {

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::client::{Client, Task};
 use super::handover::{Handover, KeptProcess, Settings};
+use super::identities::Identities;
 use super::journal::{Up, base};
 use super::log::EventLog;
 use super::start::Parts;
@@ -93,7 +94,7 @@ impl Daemon {
             },
             &config,
         )?;
-        daemon.kitchen.look_up(&config);
+        daemon.kitchen.identities = Identities::look_up(&config);
         daemon.config = config;
         daemon.change_mail();
         let from = state.from.clone();

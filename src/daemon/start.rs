@@ -10,6 +10,7 @@ use super::capture::Captures;
 use super::container::{self, Control, Found};
 use super::ends::Looks;
 use super::given::Given;
+use super::identities::Identities;
 use super::journal::Journal;
 use super::log::EventLog;
 use super::probes::Probes;
@@ -119,7 +120,7 @@ impl Daemon {
         if let Err(error) = told {
             daemon.warn(&error);
         }
-        daemon.kitchen.look_up(&config);
+        daemon.kitchen.identities = Identities::look_up(&config);
         daemon.read_disabled();
         let adoptions = daemon.take_over(&config).map_err(cannot)?;
         daemon.take_up(config);
@@ -217,7 +218,7 @@ impl Daemon {
 
     /// The first configuration: everything in it is new.
     fn take_up(&mut self, config: Config) {
-        for warning in self.warnings(&config, &self.texts) {
+        for warning in self.warnings(&config, &self.texts, &self.kitchen.identities) {
             self.warn(&warning);
         }
         let changes = diff(&self.config, &config);

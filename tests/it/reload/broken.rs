@@ -202,3 +202,32 @@ fn what_is_missing_is_a_warning_of_the_reload_and_a_failed_start() {
     assert_eq!(said.out, "b: add and start\n");
     crate::facts::until_state(&mut wire, "b", "FATAL");
 }
+
+#[test]
+fn a_log_that_cannot_be_had_refuses_a_reload_and_changes_nothing() {
+    if !crate::bench::is_root() {
+        return;
+    }
+    let program = |user: &str| {
+        format!(
+            "programs:\n  a: {{cmd: sleep 1000, starttime: 0, startretries: 0, user: {user}}}\n"
+        )
+    };
+    let (bench, mut wire) = up("", &program("games"));
+    until_all_run(&mut wire);
+    let mut events = bench.client();
+    events.send("events");
+    wire.ask("version");
+    configure(&bench, "log: {file: /no/such/folder/x}", &program("nobody"));
+    let answer = wire.ask("reload");
+    assert_eq!(exit(&answer), 1);
+    assert!(error(&answer).starts_with("nothing was changed: "), "{answer:?}");
+    let event = events.line().unwrap()["event"].clone();
+    assert_eq!(event["event"], "reload_failed", "{event}");
+    assert!(event["message"].as_str().unwrap().contains("/no/such/folder/x"), "{event}");
+    // Who it is to be is still known.
+    assert_eq!(exit(&wire.ask("restart a")), 0);
+    let uid = crate::bench::status_of(bench.pid_of("a"), "Uid");
+    let games = nix::unistd::User::from_name("games").unwrap().unwrap().uid;
+    assert!(uid.starts_with(&format!("{games}\t")), "{uid}");
+}
