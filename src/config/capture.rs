@@ -1,40 +1,14 @@
-//! Captured output: its keys, and that no two processes rotate one file.
+//! Captured output: that no two processes rotate one file.
 
-use super::fields::{self, Fields};
-use super::keys::CAPTURE_KEYS;
-use super::launch::Names;
+use super::fields::Fields;
 use super::program::Programs;
 use super::read::Reader;
 use super::rotated::{old, plain};
-use super::tree::Node;
-use super::values::{self, boolean, shown};
-use super::{AUTO_KEEP, Capture, Log, LogTarget, Output, Program};
+use super::values::shown;
+use super::{AUTO_KEEP, Log, LogTarget, Output, Program};
 use std::path::Path;
 
 impl<'s> Reader<'s> {
-    /// Reads `stdout` or `stderr` where it is a map.
-    pub(super) fn capture(&mut self, value: &'s Node, names: Names<'_>) -> Option<Capture> {
-        let fields = fields::known(value, CAPTURE_KEYS, &mut self.report);
-        let Some(file) = fields.get("file") else {
-            self.report.error(value, "has no `file`, where the output is to go");
-            return None;
-        };
-        let text = self.scalar(file.value)?;
-        let path = self.expand(file.value, text, names)?;
-        let mut capture = Capture::to(self.absolute(file.value, path)?);
-        for (key, field) in &fields {
-            match *key {
-                "max_bytes" => self.set(&mut capture.max_bytes, field.value, values::size),
-                "keep" => {
-                    self.set(&mut capture.keep, field.value, |t| values::integer(t, 0, 1000));
-                }
-                "timestamps" => self.set(&mut capture.timestamps, field.value, boolean),
-                _ => {}
-            }
-        }
-        Some(capture)
-    }
-
     /// The daemon rotates its own log, which nothing else may.
     pub(super) fn keep_from_log(&mut self, log: &Log) {
         if let LogTarget::File(path) = &log.target {

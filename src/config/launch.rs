@@ -7,7 +7,7 @@ use super::read::{Reader, items};
 use super::template::Template;
 use super::tree::{Node, Value};
 use super::values;
-use super::{EnvFile, Output, Program};
+use super::{EnvFile, Program};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -58,14 +58,18 @@ impl<'s> Reader<'s> {
                 "ready" => policy.ready = self.ready(value, names),
                 "health" => policy.health = self.health(value, names),
                 "workingdir" => attributes.workingdir = self.expanded(value, names),
-                "stdout" => launch.stdout = self.output(value, "stdout", names),
-                "stderr" => launch.stderr = self.output(value, "stderr", names),
                 "user" => {
                     attributes.user = self.expanded(value, names);
                     user = Some(value);
                 }
                 _ => {}
             }
+        }
+        if let Some(field) = fields.get("stdout") {
+            launch.stdout = self.stdout(field.value, names);
+        }
+        if let Some(field) = fields.get("stderr") {
+            launch.stderr = self.stderr(field.value, &launch.stdout, names);
         }
         if let (Some(at), Some(daemon), Some(named)) = (user, &outer.daemon.user, &attributes.user)
             && named.as_plain().is_some_and(|named| named != daemon)
@@ -153,45 +157,6 @@ impl<'s> Reader<'s> {
         };
         let path = self.expand(item, path, names)?;
         Some(EnvFile { path: self.absolute(item, path)?, optional })
-    }
-
-    fn output(&mut self, value: &'s Node, stream: &str, names: Names<'_>) -> Output {
-        let more = if stream == "stderr" { ", stdout" } else { "" };
-        let text = match &value.value {
-            Value::Null => return Output::Discard,
-            Value::Scalar(text) => text,
-            Value::Map(_) => {
-                return self.capture(value, names).map_or(Output::Auto, Output::Captured);
-            }
-            Value::List(_) => {
-                let why = format!(
-                    "must be auto, discard, inherit{more}, the path of a file, or a map with `file`"
-                );
-                self.report.error(value, why);
-                return Output::Auto;
-            }
-        };
-        let Some(target) = self.expand(value, text, names) else { return Output::Auto };
-        // Supervisor writes these words in capitals.
-        match target.as_plain().map(str::to_ascii_lowercase).as_deref() {
-            Some("auto") => Output::Auto,
-            Some("discard" | "null" | "none" | "/dev/null") => Output::Discard,
-            Some("inherit") => Output::Inherit,
-            Some("stdout") if stream == "stderr" => Output::Stdout,
-            // Who writes one of these, some of which mean something to Supervisor, wants no such file.
-            Some(
-                word @ ("stdout" | "stderr" | "syslog" | "off" | "no" | "false" | "on" | "yes"
-                | "true"),
-            ) => {
-                let why = format!(
-                    "must be auto, discard, inherit{more} or the path of a file; one that is \
-                     called {word} is written ./{word}"
-                );
-                self.report.error(value, why);
-                Output::Auto
-            }
-            Some(_) | None => self.absolute(value, target).map_or(Output::Auto, Output::File),
-        }
     }
 
     /// An expanded text that is not empty.

@@ -23,6 +23,7 @@ mod mail;
 mod missing;
 mod near;
 mod order;
+mod output;
 mod passes;
 mod probes;
 mod problem;

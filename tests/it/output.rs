@@ -1,6 +1,7 @@
 //! Where a program's output goes.
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
@@ -90,6 +91,30 @@ fn it_can_be_the_daemons_own() {
     bench.until_state("a", "EXITED");
     assert_eq!(bench.read(out), "out\n");
     assert!(bench.read(err).lines().any(|line| line == "err"), "{}", bench.read(err));
+}
+
+/// As Supervisor's files say it in a container, where the daemon's own output is a pipe.
+#[test]
+fn the_devices_of_its_own_output_are_the_daemons() {
+    for (keys, out, err) in [
+        ("stdout: /dev/stdout, stderr: /dev/stderr", "out\n", &["err"][..]),
+        ("stdout: /dev/fd/1, stderr: /dev/stdout", "out\nerr\n", &[]),
+    ] {
+        let mut bench = runs("echo out\necho err >&2\n", keys);
+        let (mut out_pipe, out_end) = std::io::pipe().unwrap();
+        let (mut err_pipe, err_end) = std::io::pipe().unwrap();
+        let mut command = bench.daemon_command();
+        command.stdout(out_end).stderr(err_end);
+        bench.start_as(command);
+        bench.until_state("a", "EXITED");
+        bench.stop();
+        let (mut said, mut complained) = (String::new(), String::new());
+        out_pipe.read_to_string(&mut said).unwrap();
+        err_pipe.read_to_string(&mut complained).unwrap();
+        assert_eq!(said, out, "{keys}: {complained}");
+        let lines: Vec<&str> = complained.lines().filter(|line| *line == "err").collect();
+        assert_eq!(lines, err, "{keys}: {complained}");
+    }
 }
 
 #[test]

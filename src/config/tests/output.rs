@@ -59,6 +59,42 @@ fn output_goes_to_a_place_with_a_name_or_to_a_file() {
 }
 
 #[test]
+fn the_daemons_own_descriptors_are_inherited() {
+    let launch = |keys: &str| program(keys).launch.clone();
+    for path in ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] {
+        assert_eq!(launch(&format!("stdout: {path}")).stdout, Output::Inherit, "{path}");
+        for stdout in ["inherit", "/dev/stdout"] {
+            let keys = format!("stdout: {stdout}, stderr: {path}");
+            assert_eq!(launch(&keys).stderr, Output::Stdout, "{keys}");
+        }
+    }
+    for path in ["/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"] {
+        assert_eq!(launch(&format!("stderr: {path}")).stderr, Output::Inherit, "{path}");
+    }
+    let is_none = "is a descriptor of the daemon's, and no file: write inherit";
+    for (keys, path) in [
+        ("stdout: /dev/stderr", "/dev/stderr"),
+        ("stdout: /dev/fd/3", "/dev/fd/3"),
+        ("stdout: '/dev/fd/${index}'", "/dev/fd/"),
+        ("stdout: /proc/self/fd/2", "/proc/self/fd/2"),
+        ("stdout: /dev/stdin", "/dev/stdin"),
+        ("stderr: /dev/stdout", "/dev/stdout"),
+        ("stdout: /tmp/x, stderr: /dev/fd/1", "/dev/fd/1"),
+        ("stdout: discard, stderr: /dev/stdout", "/dev/stdout"),
+        ("stderr: /dev/fd/0", "/dev/fd/0"),
+    ] {
+        let told = refused(keys);
+        assert!(told.contains(&format!(": {path} {is_none} to go where ")), "{keys}: {told}");
+    }
+    for (keys, path) in
+        [("stdout: {file: /dev/stdout}", "/dev/stdout"), ("stderr: {file: /dev/fd/2}", "/dev/fd/2")]
+    {
+        let told = refused(keys);
+        assert!(told.contains(&format!(".file: {path} {is_none} in place of the map")), "{told}");
+    }
+}
+
+#[test]
 fn captured_output_is_a_map_with_a_file() {
     let program = program("stderr: {file: '${name}.log', max_bytes: 1KB, timestamps: yes}");
     let Output::Captured(capture) = &program.launch.stderr else { panic!() };
