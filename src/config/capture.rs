@@ -1,78 +1,124 @@
-//! Captured output: that no two processes rotate one file.
+//! Files of output: that none is rotated, or captured, while others write to it.
 
+use super::claims::{Claim, Way, Writer, old, plain};
 use super::fields::Fields;
 use super::program::Programs;
 use super::read::Reader;
-use super::rotated::{old, plain};
+use super::tree::Node;
 use super::values::shown;
-use super::{AUTO_KEEP, Log, LogTarget, Output, Program};
+use super::{AUTO_KEEP, Log, LogTarget, Output, Program, Template};
 use std::path::Path;
 
+/// A file that lies where those of `auto` do.
+pub(super) struct BesideAuto<'s> {
+    /// Where it is said.
+    at: &'s Node,
+    /// Its name.
+    file: String,
+    /// The process whose stream it is; none: the daemon's own log.
+    process: Option<String>,
+}
+
 impl<'s> Reader<'s> {
-    /// The daemon rotates its own log, which nothing else may.
-    pub(super) fn keep_from_log(&mut self, log: &Log) {
-        if let LogTarget::File(path) = &log.target {
-            let keep = old_files(log.max_bytes, log.keep);
-            let path = plain(path);
-            // It is the first: there is nobody yet to share it with.
-            let _ =
-                self.rotated.claim(&path.to_string_lossy(), keep, "the daemon's own log".into());
+    /// The daemon's own log is one of these files.
+    pub(super) fn claim_log(&mut self, log: &Log) {
+        let LogTarget::File(path) = &log.target else { return };
+        // It is appended to; what is never rotated others may append to as well.
+        let way = match log.max_bytes {
+            0 => Way::Appended,
+            _ => Way::Rotated { keep: log.keep },
+        };
+        let path = plain(path);
+        if let Some(at) = self.log_at {
+            self.look_beside_auto(at, &path, None);
         }
+        // It is the first: there is nobody yet to share it with.
+        let claim = Claim { writer: Writer::Daemon, way };
+        let _ = self.claims.add(path.to_string_lossy().into_owned(), claim);
     }
 
-    /// Reports a file that two processes, or two streams of one, would rotate.
-    pub(super) fn check_rotated(&mut self, program: &Program, fields: &Fields<'s>) {
+    /// Reports a file that one process, or stream, would rotate and another write to.
+    pub(super) fn claim_outputs(&mut self, program: &Program, fields: &Fields<'s>) {
         let streams = [("stdout", &program.launch.stdout), ("stderr", &program.launch.stderr)];
         for (stream, output) in streams {
-            let (Output::Captured(capture), Some(field)) = (output, fields.get(stream)) else {
-                continue;
-            };
-            let keep = old_files(capture.max_bytes, capture.keep);
-            for index in 0..program.numprocs {
-                let name = program.process_name(index);
-                let path = plain(Path::new(&capture.file.expand(index, &name)));
-                let in_folder = path.strip_prefix(&self.auto_folder);
-                if let Some(file) = in_folder.ok().and_then(Path::to_str) {
-                    self.beside_auto.push((field.value, file.to_owned()));
+            let (file, way) = match output {
+                Output::Captured(capture) => {
+                    let keep = if capture.max_bytes == 0 { 0 } else { capture.keep };
+                    (&capture.file, Way::Rotated { keep })
                 }
-                let whose = format!("{name}'s {stream}");
-                if let Err(why) = self.rotated.claim(&path.to_string_lossy(), keep, whose) {
-                    self.report.error(field.value, why);
+                Output::File(file) => (file, Way::Appended),
+                Output::Auto | Output::Discard | Output::Inherit | Output::Stdout => continue,
+            };
+            let Some(field) = fields.get(stream) else { continue };
+            // One that all processes append to is looked at once.
+            let is_shared = way == Way::Appended && file.as_plain().is_some();
+            let indexes = if is_shared { 1 } else { program.numprocs };
+            for index in 0..indexes {
+                if !self.claim(program, index, stream, field.value, file, way) {
                     break;
                 }
             }
         }
     }
 
+    fn claim(
+        &mut self,
+        program: &Program,
+        index: u32,
+        stream: &'static str,
+        at: &'s Node,
+        file: &Template,
+        way: Way,
+    ) -> bool {
+        let process = program.process_name(index);
+        let path = plain(Path::new(&file.expand(index, &process)));
+        self.look_beside_auto(at, &path, Some(&process));
+        let path = path.to_string_lossy().into_owned();
+        if !self.spend(at, path.len() + process.len() + size_of::<(String, Claim)>()) {
+            return false;
+        }
+        let claim = Claim { writer: Writer::Stream { process, stream }, way };
+        self.claims.add(path, claim).map_err(|why| self.report.error(at, why)).is_ok()
+    }
+
+    fn look_beside_auto(&mut self, at: &'s Node, path: &Path, process: Option<&str>) {
+        let in_folder = path.strip_prefix(&self.auto_folder);
+        if let Some(file) = in_folder.ok().and_then(Path::to_str) {
+            let (file, process) = (file.to_owned(), process.map(str::to_owned));
+            self.beside_auto.push(BesideAuto { at, file, process });
+        }
+    }
+
     /// Reports a file that is rotated for another process, or stream, that says `auto`.
     pub(super) fn check_beside_auto(&mut self, programs: &Programs) {
-        for (value, file) in std::mem::take(&mut self.beside_auto) {
+        for BesideAuto { at, file, process: own } in std::mem::take(&mut self.beside_auto) {
             let young = old(&file).filter(|(_, number)| *number <= AUTO_KEEP);
             let young = young.map_or(file.as_str(), |(young, _)| young);
             let ends = [(".stdout.log", "stdout"), (".stderr.log", "stderr")];
             let found =
                 ends.iter().find_map(|(end, stream)| Some((young.strip_suffix(end)?, stream)));
             let Some((process, stream)) = found else { continue };
-            let program = process.split_once(':').map_or(process, |(program, _)| program);
-            let Some(program) = programs.get(program) else { continue };
+            let (program, index) = process.split_once(':').unwrap_or((process, "0"));
+            let (Some(program), Ok(index)) = (programs.get(program), index.parse()) else {
+                continue;
+            };
             let output = match *stream {
                 "stdout" => &program.launch.stdout,
                 _ => &program.launch.stderr,
             };
-            let is_its = |index| program.process_name(index) == process;
-            if *output == Output::Auto && (0..program.numprocs).any(is_its) {
+            let is_its = index < program.numprocs && program.process_name(index) == process;
+            if *output == Output::Auto && is_its {
                 let path = self.auto_folder.join(&file);
+                let way_out = match own.as_deref() == Some(process) {
+                    true => "`stderr: stdout` sends both of its streams to one place",
+                    false => "name another",
+                };
                 let why = format!(
-                    "{} is rotated for {process}'s {stream} already, which is `auto`",
+                    "{} is rotated for {process}'s {stream} already, which is `auto`; {way_out}",
                     shown(&path.to_string_lossy())
                 );
-                self.report.error(value, why);
+                self.report.error(at, why);
             }
         }
     }
-}
-
-/// How many old files there may be.
-fn old_files(max_bytes: u64, keep: u32) -> u32 {
-    if max_bytes == 0 { 0 } else { keep }
 }

@@ -73,6 +73,7 @@ impl<'s> Reader<'s> {
                     Some(_) | None => {
                         if let Some(path) = self.path(value) {
                             log.target = LogTarget::File(path);
+                            self.log_at = Some(value);
                         }
                     }
                 },

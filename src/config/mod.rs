@@ -7,6 +7,7 @@
 
 mod anchors;
 mod capture;
+mod claims;
 mod daemon;
 mod diff;
 mod digest;
@@ -30,7 +31,6 @@ mod problem;
 mod program;
 mod read;
 mod report;
-mod rotated;
 mod server;
 mod show;
 mod signal;

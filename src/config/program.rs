@@ -164,7 +164,7 @@ impl<'s> Reader<'s> {
         if let Some(field) = fields.get("depends_on") {
             self.keep_edges(&program.name, field.value);
         }
-        self.check_rotated(&program, &fields);
+        self.claim_outputs(&program, &fields);
         if !fields.contains_key("cmd") && matches!(field.value.value, Value::Map(_) | Value::Null) {
             let at = if let Value::Null = field.value.value { field.key } else { field.value };
             self.report.error(at, "has no `cmd`, the command to run");

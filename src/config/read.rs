@@ -3,13 +3,14 @@
 //! Its other parts lie beside it, a section of the file each: `daemon`, `program` (what
 //! a key says by itself) and `launch` (what is expanded).
 
+use super::capture::BesideAuto;
+use super::claims::{self, Claims};
 use super::fields::{self, Fields};
 use super::include;
 use super::keys::{DAEMON_KEYS, PROGRAM_KEYS, TOP_KEYS};
 use super::order::Edges;
 use super::program::{Outer, Programs};
 use super::report::Report;
-use super::rotated::{self, Rotated};
 use super::source::Source;
 use super::tree::{Node, Value};
 use super::{Config, Daemon, Files, Hook, Mail, Problems, Surroundings, tree};
@@ -123,12 +124,14 @@ pub(super) struct Reader<'s> {
     pub(super) sources: &'s [Source],
     pub(super) surroundings: &'s Surroundings,
     pub(super) report: Report,
-    /// The files that are rotated, and for whom.
-    pub(super) rotated: Rotated,
+    /// The files that are written, and by whom.
+    pub(super) claims: Claims,
+    /// Where the daemon's own log is said to be.
+    pub(super) log_at: Option<&'s Node>,
     /// Where files of `auto` lie.
     pub(super) auto_folder: PathBuf,
-    /// The names of those that lie there and are not, and where they are said.
-    pub(super) beside_auto: Vec<(&'s Node, String)>,
+    /// Those that lie there and are not.
+    pub(super) beside_auto: Vec<BesideAuto<'s>>,
     /// Who depends on whom.
     pub(super) edges: Edges<'s>,
     spent: usize,
@@ -140,7 +143,8 @@ impl<'s> Reader<'s> {
             sources,
             surroundings,
             report,
-            rotated: Rotated::default(),
+            claims: Claims::default(),
+            log_at: None,
             auto_folder: PathBuf::new(),
             beside_auto: Vec::new(),
             edges: Edges::new(),
@@ -166,8 +170,8 @@ impl<'s> Reader<'s> {
         let main = sections.first().cloned().unwrap_or_default();
         let daemon_fields = self.section(&main, "daemon", DAEMON_KEYS);
         let daemon = self.daemon(&daemon_fields);
-        self.keep_from_log(&daemon.log);
-        self.auto_folder = rotated::plain(&daemon.state_dir.join("log"));
+        self.auto_folder = claims::plain(&daemon.state_dir.join("log"));
+        self.claim_log(&daemon.log);
         let defaults = self.section(&main, "defaults", PROGRAM_KEYS);
         let outer = Outer::new(self, &daemon, &daemon_fields, defaults);
         let env = self.env_layer(&outer.daemon_env, "", &[]);

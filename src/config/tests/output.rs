@@ -122,7 +122,7 @@ fn no_two_processes_rotate_one_file() {
         problems(&text("b:1.stdout.log")),
         [
             "tm.yaml:3:23: programs.a.stdout: /srv/s/log/b:1.stdout.log is rotated for b:1's stdout already, \
-          which is `auto`"
+          which is `auto`; name another"
         ]
     );
     assert_eq!(problems(&text("a.stderr.log")).len(), 1, "its own other stream");
@@ -159,7 +159,63 @@ fn a_file_is_one_however_it_is_spelt_and_so_are_its_old_ones() {
         )
     };
     for file in ["s/log/b.stdout.log.2", "s/log/../log/b.stdout.log", "t/../s/log/b.stdout.log"] {
-        assert!(problems(&auto(file)).concat().ends_with("b's stdout already, which is `auto`"));
+        let told = problems(&auto(file)).concat();
+        assert!(told.ends_with("b's stdout already, which is `auto`; name another"), "{told}");
     }
     good(&auto("s/log/b.stdout.log.3"));
+}
+
+#[test]
+fn what_is_rotated_nobody_else_appends_to() {
+    let own = "`stderr: stdout` sends both of its streams to one place";
+    for (keys, what) in [
+        (
+            "stdout: {file: x.log}, stderr: x.log",
+            "stderr: /srv/x.log is rotated for p's stdout, and takes no lines of others",
+        ),
+        (
+            "stdout: l/../x.log, stderr: {file: x.log}",
+            "stderr: /srv/x.log is appended to by p's stdout, and so cannot be rotated",
+        ),
+        (
+            "stdout: {file: x.log}, stderr: {file: x.log}",
+            "stderr: /srv/x.log is rotated for p's stdout already",
+        ),
+    ] {
+        assert_eq!(refused(keys), format!("{what}; {own}"));
+    }
+    for keys in [
+        "numprocs: 3, stdout: x.log, stderr: x.log",
+        "stdout: {file: x.log}, stderr: x.log.3",
+        "stdout: {file: x.log, max_bytes: 0}, stderr: x.log.1",
+    ] {
+        program(keys);
+    }
+    assert!(refused("stdout: {file: x.log}, stderr: x.log.2").contains("is an old file of "));
+    let text = |log: &str, output: &str| {
+        format!(
+            "daemon: {{state_dir: s, log: {{{log}}}}}\nprograms:\n  a: {{cmd: x, stdout: {output}}}\n  \
+             b: {{cmd: x, numprocs: 2}}"
+        )
+    };
+    let told = |log: &str, output: &str| problems(&text(log, output)).concat();
+    assert_eq!(
+        told("level: info", "s/taskmaster.log"),
+        "tm.yaml:3:23: programs.a.stdout: /srv/s/taskmaster.log is rotated for the daemon's own log, and \
+         takes no lines of others; name another"
+    );
+    assert!(told("file: x", "x.1").ends_with("which is rotated for the daemon's own log already"));
+    good(&text("file: x, max_bytes: 0", "x"));
+    assert!(told("file: x, max_bytes: 0", "{file: x}").contains("is appended to by the daemon's"));
+    let auto = "is rotated for b:1's stdout already, which is `auto`; name another";
+    assert_eq!(
+        told("level: info", "s/log/b:1.stdout.log"),
+        format!("tm.yaml:3:23: programs.a.stdout: /srv/s/log/b:1.stdout.log {auto}")
+    );
+    assert_eq!(
+        told("file: s/log/b:1.stdout.log", "x"),
+        format!("tm.yaml:1:36: daemon.log.file: /srv/s/log/b:1.stdout.log {auto}")
+    );
+    assert!(told("level: info", "s/log/a.stderr.log").ends_with(own));
+    good(&text("file: s/log/b.stdout.log", "s/log/b:2.stdout.log"));
 }
