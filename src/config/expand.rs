@@ -13,7 +13,7 @@ const DEEPEST: usize = 16;
 /// What the names in a text mean.
 pub(super) struct Scope<'a> {
     /// `${program}`; none where a text stands outside any program.
-    pub(super) program: &'a str,
+    pub(super) program: Option<&'a str>,
     /// `${here}`.
     pub(super) here: &'a str,
     /// The maps a name is looked for in, in turn, ...
@@ -127,7 +127,8 @@ impl Scope<'_> {
 
     fn value(&self, name: &str) -> Option<Template> {
         match name {
-            "program" => Some(Template::from(self.program)),
+            // Outside any program it is no less open than the names that processes have.
+            "program" => Some(self.program.map_or(Piece::Name.into(), Template::from)),
             "here" => Some(Template::from(self.here)),
             "index" => Some(Template::from(Piece::Index)),
             "name" => Some(Template::from(Piece::Name)),
@@ -176,7 +177,7 @@ mod tests {
             [("A", "env"), ("HOME", "/home/me")].map(|(n, v)| (n.to_owned(), v.to_owned())),
         );
         let scope = Scope {
-            program: "web",
+            program: Some("web"),
             here: "/etc",
             layers: &[&inner, &outer],
             environment: &environment,
@@ -266,7 +267,8 @@ mod tests {
 
     #[test]
     fn equal_texts_are_equal_templates() {
-        let scope = Scope { program: "a", here: "", layers: &[], environment: &BTreeMap::new() };
+        let scope =
+            Scope { program: Some("a"), here: "", layers: &[], environment: &BTreeMap::new() };
         let template = scope.expand("${X:-}${program}b${Y:-}").unwrap();
         assert_eq!(template, Template::from("ab"));
         assert!(template.as_plain().is_some() && numbered().as_plain().is_none());

@@ -18,14 +18,15 @@ pub(super) type Layer = BTreeMap<String, Template>;
 /// The program that is read, and the layers its names are looked for in.
 #[derive(Clone, Copy)]
 pub(super) struct Names<'a> {
-    program: &'a str,
+    /// None: the text stands outside any program.
+    program: Option<&'a str>,
     layers: &'a [&'a Layer],
 }
 
 impl<'a> Names<'a> {
     /// Those of a text that stands outside any program.
     pub(super) fn outside(layers: &'a [&'a Layer]) -> Self {
-        Self { program: "", layers }
+        Self { program: None, layers }
     }
 }
 
@@ -40,9 +41,12 @@ impl<'s> Reader<'s> {
     ) {
         let Program { name: program, policy, launch, .. } = program;
         let (policy, attributes) = (Rc::make_mut(policy), Rc::make_mut(&mut launch.attributes));
-        attributes.base_env = self.env_layer(&outer.daemon_env, program, &[]);
-        attributes.env = self.env_layer(&outer.defaults_env, program, &[&attributes.base_env]);
-        let own = self.env_layer(env, program, &[&attributes.env, &attributes.base_env]);
+        let program = Some(&**program);
+        attributes.base_env = self.env_layer(&outer.daemon_env, Names { program, layers: &[] });
+        let names = Names { program, layers: &[&attributes.base_env] };
+        attributes.env = self.env_layer(&outer.defaults_env, names);
+        let names = Names { program, layers: &[&attributes.env, &attributes.base_env] };
+        let own = self.env_layer(env, names);
         attributes.env.extend(own);
         let names = Names { program, layers: &[&attributes.env, &attributes.base_env] };
         let mut user = None;
@@ -84,13 +88,7 @@ impl<'s> Reader<'s> {
     }
 
     /// Expands the variables of one `env` map by the layers outside of it.
-    pub(super) fn env_layer(
-        &mut self,
-        fields: &Fields<'s>,
-        program: &str,
-        layers: &[&Layer],
-    ) -> Layer {
-        let names = Names { program, layers };
+    pub(super) fn env_layer(&mut self, fields: &Fields<'s>, names: Names<'_>) -> Layer {
         let mut layer = Layer::new();
         for (name, field) in fields {
             if let Err(why) = values::variable_name(name) {

@@ -154,7 +154,12 @@ impl<'s> Reader<'s> {
         let names = Names::outside(&layers);
         let mut expand = |part: &str| {
             let expanded = self.expand(node, part, names)?;
-            expanded.as_plain().map(str::to_owned)
+            let plain = expanded.as_plain().map(str::to_owned);
+            if plain.is_none() {
+                let why = "belongs to no process: ${program}, ${name} and ${index} mean nothing";
+                self.report.error(node, why);
+            }
+            plain
         };
         let server = match server::parse(text, &mut expand) {
             Ok(server) => server?,

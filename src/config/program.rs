@@ -41,7 +41,6 @@ impl<'o, 's> Outer<'o, 's> {
         };
         let daemon_env = env(daemon_fields.get("env"));
         let defaults_env = env(defaults.remove("env").as_ref());
-        reader.env_layer(&daemon_env, "", &[]);
         let mut nobody = unset(Rc::from(""), daemon.umask);
         for (key, field) in &defaults {
             reader.plain_key(key, field.value, &mut nobody);

@@ -8,6 +8,7 @@ use super::claims::{self, Claims};
 use super::fields::{self, Fields};
 use super::include;
 use super::keys::{DAEMON_KEYS, PROGRAM_KEYS, TOP_KEYS};
+use super::launch::Names;
 use super::order::Edges;
 use super::program::{Outer, Programs};
 use super::report::Report;
@@ -174,7 +175,7 @@ impl<'s> Reader<'s> {
         self.claim_log(&daemon.log);
         let defaults = self.section(&main, "defaults", PROGRAM_KEYS);
         let outer = Outer::new(self, &daemon, &daemon_fields, defaults);
-        let env = self.env_layer(&outer.daemon_env, "", &[]);
+        let env = self.env_layer(&outer.daemon_env, Names::outside(&[]));
         let mail = main.get("mail").and_then(|field| self.mail(field.value, &env));
         let hooks = main.get("hooks").map(|field| self.hooks(field.value, &env));
         let programs = self.programs(&sections, &outer);

@@ -158,6 +158,7 @@ fn hooks_are_commands_with_the_events_they_are_run_for() {
         ("[{cmd: x}]", "hooks: has no `on`, the events that it is run for"),
         ("[{on: fatal}]", "hooks: has no `cmd`, the command to run"),
         ("[{on: fatal, cmd: 'x ${name}'}]", "hooks.cmd: belongs to no process: "),
+        ("[{on: fatal, cmd: 'x ${program}'}]", "hooks.cmd: belongs to no process: "),
         ("[{on: fatal, command: x}]", "hooks.command: unknown key; there are on, cmd, timeout"),
     ] {
         let told = problems(&format!("hooks: {hooks}\nprograms: {{p: {{cmd: x}}}}"));
@@ -195,4 +196,28 @@ fn a_reload_sees_what_differs() {
     assert_eq!(diff(&with(""), &with("digest: 5s")).reports, ["mail"]);
     let hooks = good("hooks: [{on: fatal, cmd: x}]\nprograms: {p: {cmd: x}}");
     assert_eq!(diff(&with(""), &hooks).reports, ["mail", "hooks"]);
+}
+
+#[test]
+fn what_belongs_to_no_process_has_no_process_name() {
+    for server in [
+        "smtp://${index}.example.org",
+        "${name}",
+        "smtp://${program}",
+        "smtp://me:${name}@h?password=in-clear",
+        "file:${program:-x}",
+        "sendmail:${X}",
+    ] {
+        let text = format!(
+            "daemon: {{env: {{X: '${{program}}'}}}}\nmail: {{server: '{server}', from: a@b, to: c@d}}\n\
+             programs: {{p: {{cmd: 'x ${{X}}'}}}}"
+        );
+        let told = problems(&text);
+        assert!(
+            told.len() == 1 && told[0].contains("mail.server: belongs to no process: "),
+            "{server}: {told:?}"
+        );
+    }
+    let config = good("daemon: {env: {X: '${program}'}}\nprograms: {p: {cmd: 'x ${X}'}}");
+    assert_eq!(plain(&config.programs["p"].launch.cmd[1]), "p");
 }
