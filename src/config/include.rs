@@ -3,6 +3,7 @@
 use super::report::Report;
 use super::source::Source;
 use super::tree::{Node, Value};
+use super::values;
 use super::{Files, Surroundings};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -61,6 +62,10 @@ fn named<'m>(
             report.error(item, "must be a path, a glob such as conf.d/*.yaml, or a list of them");
             continue;
         };
+        if let Err(why) = values::path_as_written(pattern) {
+            report.error(item, why);
+            continue;
+        }
         let folder = main.file.parent().unwrap_or(Path::new(""));
         match glob(folder, pattern, files) {
             Ok(found) => {

@@ -61,7 +61,10 @@ impl<'s> Reader<'s> {
                 }
                 "ready" => policy.ready = self.ready(value, names),
                 "health" => policy.health = self.health(value, names),
-                "workingdir" => attributes.workingdir = self.expanded(value, names),
+                "workingdir" => {
+                    let folder = self.expanded(value, names);
+                    attributes.workingdir = folder.and_then(|folder| self.checked(value, folder));
+                }
                 "user" => {
                     attributes.user = self.expanded(value, names);
                     user = Some(value);
@@ -140,7 +143,12 @@ impl<'s> Reader<'s> {
                     "begins with an empty word, where the program to run should stand",
                 );
             }
-            Some(_) => {}
+            Some(Some(first)) => {
+                if let Err(why) = values::path_as_expanded(first.beginning()) {
+                    self.report.error(value, format!("the program to run {why}"));
+                }
+            }
+            Some(None) => {}
         }
         let mut words: Vec<Template> = expanded.into_iter().flatten().collect();
         words.shrink_to_fit();
@@ -167,12 +175,18 @@ impl<'s> Reader<'s> {
     /// The path, from the folder of the file that says it if it is relative.
     pub(super) fn absolute(&mut self, at: &Node, path: Template) -> Option<Template> {
         let path = self.not_empty(at, path)?;
+        let path = self.checked(at, path)?;
         if path.beginning().starts_with('/') {
             return Some(path);
         }
         let folder = self.here(at).to_string_lossy();
         let slash = if folder.ends_with('/') { "" } else { "/" };
         Some(path.after(&format!("{folder}{slash}")))
+    }
+
+    fn checked(&mut self, at: &Node, path: Template) -> Option<Template> {
+        let checked = values::path_as_expanded(path.beginning());
+        checked.map_err(|why| self.report.error(at, why)).is_ok().then_some(path)
     }
 
     fn not_empty(&mut self, at: &Node, template: Template) -> Option<Template> {

@@ -11,7 +11,7 @@ use super::near::nearest;
 use super::read::{Reader, items};
 use super::server::{self, Login, Password, Server, Smtp, Tls};
 use super::tree::{Node, Value};
-use super::values::{boolean, shown};
+use super::values::{self, boolean, shown};
 use super::{EventName, parse_duration};
 
 /// The `mail:` section.
@@ -176,6 +176,11 @@ impl<'s> Reader<'s> {
             other => {
                 if let Some(file) = file {
                     self.report.error(file, "goes with a server that is smtp:// or smtps://");
+                }
+                if let Server::Folder(path) | Server::Sendmail(path) = &other
+                    && let Err(why) = values::path_as_expanded(&path.to_string_lossy())
+                {
+                    self.report.error(node, why);
                 }
                 Some(match other {
                     Server::Folder(folder) => Server::Folder(here.join(folder)),

@@ -14,6 +14,7 @@ use super::program::{Outer, Programs};
 use super::report::Report;
 use super::source::Source;
 use super::tree::{Node, Value};
+use super::values;
 use super::{Config, Daemon, Files, Hook, Mail, Problems, Surroundings, tree};
 use std::path::{Path, PathBuf};
 
@@ -242,6 +243,10 @@ impl<'s> Reader<'s> {
     /// A path; a relative one starts at the folder of the file that says it.
     pub(super) fn path(&mut self, node: &'s Node) -> Option<PathBuf> {
         let path = self.text(node)?;
+        if let Err(why) = values::path_as_written(&path) {
+            self.report.error(node, why);
+            return None;
+        }
         Some(self.here(node).join(path))
     }
 

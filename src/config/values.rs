@@ -195,6 +195,27 @@ pub(super) fn limit(soft: Option<u64>, hard: Option<u64>) -> Result<Limit, Strin
     Ok(Limit { soft, hard })
 }
 
+/// What is wrong with a path that is not expanded.
+pub(super) fn path_as_written(text: &str) -> Result<(), String> {
+    match text {
+        _ if text.contains("${") => {
+            Err("is taken as written, ${...} too: write the path itself".to_owned())
+        }
+        _ if text.starts_with("~/") => {
+            Err("is taken as written, `~` too: write the absolute path".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is wrong with a path that has been expanded, given how it begins.
+pub(super) fn path_as_expanded(beginning: &str) -> Result<(), String> {
+    match beginning.strip_prefix("~/") {
+        Some(_) => Err("is taken as written, `~` too: write ${HOME}/... instead".to_owned()),
+        None => Ok(()),
+    }
+}
+
 /// What is wrong with the name of a program.
 pub(super) fn program_name(name: &str) -> Result<(), String> {
     let fits = |letter: char| letter.is_alphanumeric() || "_-.@".contains(letter);

@@ -73,3 +73,37 @@ fn numprocs_changes_no_template() {
 fn a_dollar_is_escaped_by_another() {
     assert_eq!(plain(&program("cmd: 'echo $${NOPE} $HOME'").launch.cmd[1]), "${NOPE}");
 }
+
+#[test]
+fn a_path_that_is_not_expanded_is_none_that_asks_for_it() {
+    let mail = "server: 'smtps://me@h', from: a@b, to: c@d, password_file:";
+    for key in
+        ["daemon: {state_dir:", "daemon: {secret_file:", "daemon: {log: {file:", "include: ["]
+    {
+        for (path, what) in [("${HOME}/x", "${...}"), ("~/x", "`~`")] {
+            let end =
+                key.replace(|c: char| !"{[".contains(c), "").replace('{', "}").replace('[', "]");
+            let told = problems(&format!("{key} '{path}'{end}")).concat();
+            assert!(
+                told.contains(&format!(": is taken as written, {what} too: write the ")),
+                "{told}"
+            );
+        }
+    }
+    let told = problems(&format!("mail: {{{mail} '${{HOME}}/x'}}")).concat();
+    assert!(told.contains("mail.password_file: is taken as written"), "{told}");
+    for keys in [
+        "stdout: ~/x",
+        "stderr: {file: ~/x}",
+        "workingdir: ~/x",
+        "env_file: [-~/x]",
+        "env: {W: '~'}, workingdir: '${W}/x'",
+    ] {
+        assert!(refused(keys).ends_with("`~` too: write ${HOME}/... instead"), "{keys}");
+    }
+    assert!(refused("cmd: ~/bin/x y").starts_with("cmd: the program to run is taken as written"));
+    assert!(refused("ready: {exec: [~/x]}").starts_with("ready.exec: the program to run is "));
+    program("cmd: 'x ~/y', stdout: a~/b");
+    let told = problems("mail: {server: 'file:~/x', from: a@b, to: c@d}").concat();
+    assert!(told.contains("mail.server: is taken as written"), "{told}");
+}
