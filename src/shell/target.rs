@@ -34,10 +34,18 @@ impl Target {
             Some(file) => Some(around.cwd.join(file)),
             None => candidates(around).into_iter().find(|file| file.exists()),
         };
-        let daemon = match &file {
-            None => daemon_only(&around.cwd.join("taskmaster.yaml"), "", around),
-            Some(file) => read_config(file, around)?,
+        // Who names both needs nothing of a file that nobody named.
+        let is_needed =
+            options.config.is_some() || options.server.is_none() || options.secret_file.is_none();
+        let read = match &file {
+            None => None,
+            Some(file) => match read_config(file, around) {
+                Err(_) if !is_needed => None,
+                read => Some(read?),
+            },
         };
+        let daemon =
+            read.unwrap_or_else(|| daemon_only(&around.cwd.join("taskmaster.yaml"), "", around));
         let secret_file = match &options.secret_file {
             Some(file) => around.cwd.join(file),
             None => daemon.secret_file.clone(),

@@ -146,6 +146,28 @@ fn a_port_that_is_open_to_the_network_is_warned_of() {
 }
 
 #[test]
+fn who_names_address_and_secret_needs_no_configuration() {
+    let bench = Bench::up("a: {cmd: sleep 1000}");
+    let (address, secret) = (bench.read("state/address"), bench.path("state/secret"));
+    let elsewhere = bench.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let version = |words: &[&str]| {
+        let mut command = crate::bench::taskmaster();
+        command.current_dir(&elsewhere).args(["shell", "-s", address.trim()]);
+        command.arg("--secret-file").arg(&secret).args(words).arg("version");
+        finished(command)
+    };
+    let file = elsewhere.join("taskmaster.yaml");
+    fs::create_dir(&file).unwrap();
+    assert_eq!(version(&[]).status, 0, "one that cannot be read");
+    assert_eq!(version(&["-c", "taskmaster.yaml"]).status, 2, "unless it is named");
+    fs::remove_dir(&file).unwrap();
+    fs::write(&file, "programs: {}\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+    assert_eq!(version(&[]).status, 0, "one that is not trusted");
+}
+
+#[test]
 fn a_secret_that_never_ends_is_not_read_for_ever() {
     let bench = Bench::up("a: {cmd: sleep 1000}");
     let said = bench.ctl("--secret-file /dev/zero version");
