@@ -18,15 +18,29 @@ pub(super) type Layer = BTreeMap<String, Template>;
 /// The program that is read, and the layers its names are looked for in.
 #[derive(Clone, Copy)]
 pub(super) struct Names<'a> {
-    /// None: the text stands outside any program.
-    program: Option<&'a str>,
+    of: Of<'a>,
     layers: &'a [&'a Layer],
+}
+
+/// Whose text is read.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Of<'a> {
+    Program(&'a str),
+    /// That of any program: what is expanded has no value yet, as its own `env` may give another.
+    Defaults,
+    /// It stands outside any program.
+    Nobody,
 }
 
 impl<'a> Names<'a> {
     /// Those of a text that stands outside any program.
     pub(super) fn outside(layers: &'a [&'a Layer]) -> Self {
-        Self { program: None, layers }
+        Self { of: Of::Nobody, layers }
+    }
+
+    /// Whether it is known what stands around the text.
+    pub(super) fn is_settled(&self) -> bool {
+        self.of != Of::Defaults
     }
 }
 
@@ -34,21 +48,24 @@ impl<'s> Reader<'s> {
     /// Reads the expanded keys of a program, given its own `env`.
     pub(super) fn launch(
         &mut self,
+        of: Of<'_>,
         fields: &Fields<'s>,
         env: &Fields<'s>,
         outer: &Outer<'_, 's>,
         program: &mut Program,
     ) {
-        let Program { name: program, policy, launch, .. } = program;
+        let Program { policy, launch, .. } = program;
         let (policy, attributes) = (Rc::make_mut(policy), Rc::make_mut(&mut launch.attributes));
-        let program = Some(&**program);
-        attributes.base_env = self.env_layer(&outer.daemon_env, Names { program, layers: &[] });
-        let names = Names { program, layers: &[&attributes.base_env] };
+        // What stands in the defaults' own `env` is the same for every program but for its name.
+        let outside = if let Of::Program(_) = of { of } else { Of::Nobody };
+        let names = Names { of: outside, layers: &[] };
+        attributes.base_env = self.env_layer(&outer.daemon_env, names);
+        let names = Names { of: outside, layers: &[&attributes.base_env] };
         attributes.env = self.env_layer(&outer.defaults_env, names);
-        let names = Names { program, layers: &[&attributes.env, &attributes.base_env] };
+        let names = Names { of, layers: &[&attributes.env, &attributes.base_env] };
         let own = self.env_layer(env, names);
         attributes.env.extend(own);
-        let names = Names { program, layers: &[&attributes.env, &attributes.base_env] };
+        let names = Names { of, layers: &[&attributes.env, &attributes.base_env] };
         let mut user = None;
         for (key, field) in fields {
             let value = field.value;
@@ -200,12 +217,20 @@ impl<'s> Reader<'s> {
     pub(super) fn expand(&mut self, at: &Node, text: &str, names: Names<'_>) -> Option<Template> {
         let here = self.here(at).to_string_lossy();
         let scope = Scope {
-            program: names.program,
+            program: match names.of {
+                Of::Program(program) => Some(program),
+                Of::Defaults | Of::Nobody => None,
+            },
             here: &here,
             layers: names.layers,
             environment: &self.surroundings.env,
         };
         match scope.expand(text) {
+            Ok(_) | Err(Fault::Unknown(_) | Fault::TooLong)
+                if !names.is_settled() && text.contains("${") =>
+            {
+                None
+            }
             Ok(template) => {
                 let kept = template.len() + size_of::<Template>();
                 self.spend(at, kept).then_some(template)

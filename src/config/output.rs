@@ -64,7 +64,10 @@ impl<'s> Reader<'s> {
         match Own::of(&path) {
             None => Output::File(path),
             Some(Own::Stderr) => Output::Inherit,
-            Some(Own::Stdout) if *stdout == Output::Inherit => Output::Stdout,
+            // Of the defaults it is not known where stdout will go.
+            Some(Own::Stdout) if *stdout == Output::Inherit || !names.is_settled() => {
+                Output::Stdout
+            }
             Some(own @ (Own::Stdout | Own::Other)) => {
                 let why = own.is_no_file(&path)
                     + ": write inherit to go where the daemon's own stderr goes, or stdout to go \

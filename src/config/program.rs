@@ -2,6 +2,7 @@
 
 use super::fields::{self, Fields};
 use super::keys::{BACKOFF_KEYS, MAX_RESTARTS_KEYS, PROGRAM_KEYS};
+use super::launch::Of;
 use super::near::nearest;
 use super::probes::some_time;
 use super::read::{Reader, items};
@@ -41,11 +42,13 @@ impl<'o, 's> Outer<'o, 's> {
         };
         let daemon_env = env(daemon_fields.get("env"));
         let defaults_env = env(defaults.remove("env").as_ref());
+        let outer = Outer { daemon, daemon_env, defaults, defaults_env };
         let mut nobody = unset(Rc::from(""), daemon.umask);
-        for (key, field) in &defaults {
+        for (key, field) in &outer.defaults {
             reader.plain_key(key, field.value, &mut nobody);
         }
-        Outer { daemon, daemon_env, defaults, defaults_env }
+        reader.launch(Of::Defaults, &outer.defaults, &Fields::new(), &outer, &mut nobody);
+        outer
     }
 }
 
@@ -159,7 +162,7 @@ impl<'s> Reader<'s> {
                 self.plain_key(key, field.value, &mut program);
             }
         }
-        self.launch(&fields, &env, outer, &mut program);
+        self.launch(Of::Program(name), &fields, &env, outer, &mut program);
         if let Some(field) = fields.get("depends_on") {
             self.keep_edges(&program.name, field.value);
         }

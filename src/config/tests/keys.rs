@@ -356,3 +356,39 @@ fn limits_go_by_their_names() {
         assert_eq!(refused(keys), why);
     }
 }
+
+#[test]
+fn what_is_wrong_with_the_defaults_is_told_once_whoever_uses_them() {
+    let defaults = "defaults: {cmd: \"a 'b\", ready: bogus, stdout: [x], env: {A: '${NOPE}'}, \
+                    workingdir: '${', health: {exec: []}}";
+    let programs = ["{}", "{p: {}}", "{p: {}, q: {}, r: {cmd: x, stdout: auto, ready: notify}}"];
+    for programs in programs {
+        let told = problems(&format!("{defaults}\nprograms: {programs}"));
+        let keys = [
+            "cmd: has an open",
+            "ready: ",
+            "stdout: must",
+            "env.A: nothing",
+            "workingdir: ${ l",
+            "health.exec: ",
+        ];
+        assert_eq!(told.len(), keys.len(), "{told:?}");
+        for key in keys {
+            let key = format!(": defaults.{key}");
+            assert_eq!(told.iter().filter(|told| told.contains(&key)).count(), 1, "{key} {told:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_program_gives_the_defaults_is_not_missed_in_them() {
+    let text = "daemon: {env: {D: ''}}\n\
+                defaults: {cmd: 'x ${X}', workingdir: '${D}', user: '${program}', stderr: /dev/stdout, \
+                env_file: '${E}', ready: {exec: '${D}'}}\n";
+    good(&format!("{text}programs: {{}}"));
+    let program = "{env: {X: 1, D: /d, E: /e}, stdout: inherit}";
+    let config = good(&format!("{text}programs: {{p: {program}}}"));
+    assert_eq!(config.programs["p"].launch.stderr, Output::Stdout);
+    let told = problems(&format!("{text}programs: {{p: {{env: {{D: /d, E: /e}}}}}}"));
+    assert_eq!(told.len(), 2, "what it does not give: {told:?}");
+}
