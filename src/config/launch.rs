@@ -96,7 +96,7 @@ impl<'s> Reader<'s> {
             launch.stderr = self.stderr(field.value, &launch.stdout, names);
         }
         if let (Some(at), Some(daemon), Some(named)) = (user, &outer.daemon.user, &attributes.user)
-            && named.as_plain().is_some_and(|named| named != daemon)
+            && named.as_plain() != Some(daemon)
         {
             let why = format!(
                 "must be {daemon}, the `daemon.user`: only a daemon that stays root can start \

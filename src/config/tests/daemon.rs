@@ -115,6 +115,12 @@ fn programs_run_as_the_daemons_user_where_it_has_one() {
 }
 
 #[test]
+fn a_user_that_differs_from_process_to_process_is_not_the_daemons() {
+    let told = problems("daemon: {user: www}\nprograms: {a: {cmd: x, user: 'u${index}'}}").concat();
+    assert!(told.contains("programs.a.user: must be www, the `daemon.user`"), "{told}");
+}
+
+#[test]
 fn its_umask_is_the_programs_unless_they_say_so() {
     let config = good("daemon: {umask: 077}\nprograms: {a: {cmd: x}, b: {cmd: x, umask: 022}}");
     let umask = |name: &str| config.programs[name].launch.attributes.umask;
