@@ -3,7 +3,9 @@
 use super::fields::{self, Fields};
 use super::find;
 use super::keys::LOG_KEYS;
+use super::output::{Own, is_taken_for_more};
 use super::read::Reader;
+use super::template::Template;
 use super::tree::Node;
 use super::values::{self, shown};
 use super::{Daemon, ExitWhen, Level, Log, LogFormat, LogTarget, parse_duration};
@@ -63,20 +65,41 @@ impl<'s> Reader<'s> {
         })
     }
 
+    fn log_target(&mut self, value: &'s Node) -> Option<LogTarget> {
+        let text = value.text().unwrap_or_default();
+        if let Some(own) = Own::of(&Template::from(text)) {
+            if let Own::Stderr = own {
+                return Some(LogTarget::Stderr);
+            }
+            let why = own.is_no_file(&Template::from(text)) + ": the log may go to stderr";
+            self.report.error(value, why);
+            return None;
+        }
+        match text.to_ascii_lowercase().as_str() {
+            "stderr" => Some(LogTarget::Stderr),
+            "syslog" => Some(LogTarget::Syslog),
+            word if is_taken_for_more(word) => {
+                let why = format!(
+                    "must be stderr, syslog or the path of a file; one that is called {word} is \
+                     written ./{word}"
+                );
+                self.report.error(value, why);
+                None
+            }
+            _ => self.path(value).map(LogTarget::File),
+        }
+    }
+
     fn log(&mut self, section: &'s Node, log: &mut Log) {
         for (key, field) in fields::known(section, LOG_KEYS, &mut self.report) {
             let value = field.value;
             match key {
-                "file" => match value.text() {
-                    Some("stderr") => log.target = LogTarget::Stderr,
-                    Some("syslog") => log.target = LogTarget::Syslog,
-                    Some(_) | None => {
-                        if let Some(path) = self.path(value) {
-                            log.target = LogTarget::File(path);
-                            self.log_at = Some(value);
-                        }
+                "file" => {
+                    if let Some(target) = self.log_target(value) {
+                        log.target = target;
+                        self.log_at = Some(value);
                     }
-                },
+                }
                 "level" => self.set(&mut log.level, value, level),
                 "format" => self.set(&mut log.format, value, format),
                 "max_bytes" => self.set(&mut log.max_bytes, value, values::size),

@@ -11,14 +11,14 @@ use super::{Capture, Output};
 
 /// A descriptor of the daemon's own, by a path that leads to it. A program that opens it would open
 /// its own; and here it may well be a pipe, which cannot be opened by another name.
-enum Own {
+pub(super) enum Own {
     Stdout,
     Stderr,
     Other,
 }
 
 impl Own {
-    fn of(path: &Template) -> Option<Self> {
+    pub(super) fn of(path: &Template) -> Option<Self> {
         match path.as_plain() {
             Some("/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1") => return Some(Self::Stdout),
             Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => return Some(Self::Stderr),
@@ -29,7 +29,7 @@ impl Own {
         ["/dev/fd/", "/proc/self/fd/"].into_iter().any(leads).then_some(Self::Other)
     }
 
-    fn is_no_file(&self, path: &Template) -> String {
+    pub(super) fn is_no_file(&self, path: &Template) -> String {
         let name = path.as_plain().unwrap_or(path.beginning());
         format!("{} is a descriptor of the daemon's, and no file", shown(name))
     }
@@ -151,7 +151,12 @@ impl<'s> Reader<'s> {
     }
 }
 
-/// Whether who writes this word, which may mean something to Supervisor, wants no file of that name.
-fn is_taken_for_more(word: &str) -> bool {
-    ["stdout", "stderr", "syslog", "off", "no", "false", "on", "yes", "true"].contains(&word)
+/// Whether who writes this word, which means something here or to Supervisor, wants no file of that
+/// name.
+pub(super) fn is_taken_for_more(word: &str) -> bool {
+    const WORDS: [&str; 14] = [
+        "stdout", "stderr", "syslog", "auto", "inherit", "discard", "none", "null", "off", "no",
+        "false", "on", "yes", "true",
+    ];
+    WORDS.contains(&word)
 }

@@ -115,6 +115,28 @@ fn programs_run_as_the_daemons_user_where_it_has_one() {
 }
 
 #[test]
+fn its_log_is_no_file_that_is_called_as_something_else_is() {
+    let target = |file: &str| daemon(&format!("{{log: {{file: {file}}}}}")).log.target;
+    for file in ["stderr", "STDERR", "/dev/stderr", "/dev/fd/2"] {
+        assert_eq!(target(file), LogTarget::Stderr, "{file}");
+    }
+    assert_eq!(target("Syslog"), LogTarget::Syslog);
+    assert_eq!(target("./none"), LogTarget::File("/srv/none".into()));
+    let told = |file: &str| problems(&format!("daemon: {{log: {{file: {file}}}}}")).concat();
+    for word in ["stdout", "none", "off", "discard", "inherit", "auto", "NULL"] {
+        let word = word.to_ascii_lowercase();
+        let why = format!(
+            "must be stderr, syslog or the path of a file; one that is called {word} is written ./{word}"
+        );
+        assert!(told(&format!("'{word}'")).ends_with(&why), "{word}");
+    }
+    assert!(
+        told("/dev/stdout")
+            .contains("daemon.log.file: /dev/stdout is a descriptor of the daemon's, and no file")
+    );
+}
+
+#[test]
 fn a_user_that_differs_from_process_to_process_is_not_the_daemons() {
     let told = problems("daemon: {user: www}\nprograms: {a: {cmd: x, user: 'u${index}'}}").concat();
     assert!(told.contains("programs.a.user: must be www, the `daemon.user`"), "{told}");
