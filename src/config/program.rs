@@ -12,7 +12,7 @@ use super::{
     Attributes, Autorestart, Backoff, Daemon, Expected, InheritEnv, Launch, Limit, MaxRestarts,
     Output, Policy, Program, Signal, parse_duration,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -263,7 +263,10 @@ impl<'s> Reader<'s> {
             };
         };
         let name = |text: &str| values::variable_name(text).map(|()| text.to_owned());
-        InheritEnv::Only(names.iter().filter_map(|item| self.value(item, name)).collect())
+        let names: BTreeSet<String> =
+            names.iter().filter_map(|item| self.value(item, name)).collect();
+        // Two ways to say the same are no change.
+        if names.is_empty() { InheritEnv::Nothing } else { InheritEnv::Only(names) }
     }
 
     fn limits(&mut self, value: &'s Node) -> BTreeMap<&'static str, Limit> {

@@ -38,6 +38,14 @@ fn every_key_shows_and_restarts_as_the_table_says() {
 }
 
 #[test]
+fn another_way_to_say_the_same_is_no_change() {
+    let two = |old: &str, new: &str| diff(&good(&with_keys(old)), &good(&with_keys(new)));
+    for (old, new) in [("inherit_env: false", "inherit_env: []"), ("stdout: none", "stdout: ~")] {
+        assert!(two(old, new).is_empty(), "{old}, {new}");
+    }
+}
+
+#[test]
 fn processes_are_counted_before_and_after() {
     let change = change("numprocs: 3", "numprocs: 1");
     assert_eq!((change.numprocs, change.restarts), ((3, 1), false));

@@ -300,7 +300,7 @@ fn what_is_inherited_is_all_nothing_or_some() {
         inherited("[PATH, HOME]"),
         InheritEnv::Only(["HOME", "PATH"].map(str::to_owned).into())
     );
-    assert_eq!(inherited("[]"), InheritEnv::Only(BTreeSet::new()));
+    assert_eq!(inherited("[]"), InheritEnv::Nothing);
     assert_eq!(
         refused("inherit_env: PATH"),
         "inherit_env: must be true or false, not PATH; or a list of names"
