@@ -150,10 +150,13 @@ impl<'s> Reader<'s> {
                 }
             }
         };
+        // What is no word has been told.
+        let is_empty = !matches!(&value.value, Value::List(items) if !items.is_empty());
         let expanded = words.iter().map(|(at, word)| self.expand(at, word, names));
         let expanded: Vec<Option<Template>> = expanded.collect();
         match expanded.first() {
-            None => self.report.error(value, "must not be empty"),
+            None if is_empty => self.report.error(value, "must not be empty"),
+            None => {}
             Some(Some(first)) if first.len() == 0 => {
                 self.report.error(
                     value,

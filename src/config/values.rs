@@ -142,13 +142,13 @@ pub(super) fn startretries(text: &str) -> Result<Option<u32>, String> {
 
 /// An entry of `exitcodes`. Numbers are codes; a signal goes by its name.
 pub(super) fn expected(text: &str) -> Result<Expected, String> {
-    if text.parse::<f64>().is_ok() {
-        return match text.parse() {
-            Ok(code) => Ok(Expected::Code(code)),
-            Err(_) => must_be("a code 0 to 255, or a signal's name", text),
-        };
+    match text.parse() {
+        Ok(code) => Ok(Expected::Code(code)),
+        Err(_) if text.starts_with(|c: char| !c.is_alphabetic()) || text.contains([',', ' ']) => {
+            must_be("a code 0 to 255, a signal's name, or a list of them", text)
+        }
+        Err(_) => Signal::parse(text).map(Expected::Signal),
     }
-    Signal::parse(text).map(Expected::Signal)
 }
 
 /// The names of setrlimit(2) after RLIMIT_, as `limits` takes them.

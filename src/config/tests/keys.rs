@@ -129,6 +129,7 @@ fn a_command_that_cannot_be_run_is_refused() {
         ),
         ("cmd: ''", "cmd: must not be empty"),
         ("cmd: []", "cmd: must not be empty"),
+        ("cmd: [[a]]", "cmd: must be one value, not a list"),
         ("cmd: ", "cmd: has no value: give it one, or remove it"),
         ("cmd: {a: b}", "cmd: must be one value, not a map"),
         ("cmd: [a, [b]]", "cmd: must be one value, not a list"),
@@ -203,7 +204,15 @@ fn exitcodes_are_codes_and_signals() {
     assert_eq!(codes("[]"), []);
     assert_eq!(
         refused("exitcodes: 256"),
-        "exitcodes: must be a code 0 to 255, or a signal's name, not 256"
+        "exitcodes: must be a code 0 to 255, a signal's name, or a list of them, not 256"
+    );
+    assert_eq!(
+        refused("exitcodes: '0,2'"),
+        "exitcodes: must be a code 0 to 255, a signal's name, or a list of them, not 0,2"
+    );
+    assert_eq!(
+        refused("exitcodes: TERM INT"),
+        "exitcodes: must be a code 0 to 255, a signal's name, or a list of them, not TERM INT"
     );
     assert_eq!(
         refused("exitcodes: [0, TREM]"),
