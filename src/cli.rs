@@ -271,12 +271,22 @@ fn unknown(word: &str) -> Usage {
     let applets = APPLETS.iter().map(|applet| applet.name);
     let commands = COMMANDS.iter().map(|command| command.name);
     let kind = if word.starts_with('-') { "option" } else { "command" };
+    // The value may follow at once.
+    let is = |flag: &Flag| match (word.strip_prefix("--"), word.strip_prefix('-')) {
+        (Some(long), _) => long.split('=').next() == Some(flag.long),
+        (None, short) => short.zip(flag.short).is_some_and(|(word, flag)| word.starts_with(flag)),
+    };
+    let takes = |applet: &&Applet| applet.flags.iter().any(is);
+    let shell = APPLETS.iter().find(|applet| applet.name == "shell").filter(takes);
+    let taker = shell.or_else(|| APPLETS.iter().find(takes));
     let hint = match nearest(word, applets.chain(commands)) {
         Some(near) if kind == "command" => format!("did you mean {near}?"),
-        _ if ["-c", "-s", "--secret-file", "--config", "--server"].contains(&word) => {
-            format!("it follows the applet, as: taskmaster shell {word} ...")
-        }
-        _ => "see taskmaster --help".to_owned(),
+        _ => match taker {
+            Some(Applet { name, .. }) => {
+                format!("it follows the applet, as: taskmaster {name} {word} ...")
+            }
+            None => "see taskmaster --help".to_owned(),
+        },
     };
     Usage(format!("taskmaster: unknown {kind} {word:?}; {hint}"))
 }
@@ -383,6 +393,10 @@ mod tests {
             ("taskmaster", "Usage:"),
             ("taskmaster stats", "did you mean status?"),
             ("taskmaster -c x status", "taskmaster shell -c"),
+            ("taskmaster -cx status", "as: taskmaster shell -cx ..."),
+            ("taskmaster --config=x status", "as: taskmaster shell --config=x ..."),
+            ("taskmaster -d", "as: taskmaster daemon -d ..."),
+            ("taskmaster --configx status", "see taskmaster --help"),
             ("taskmaster daemon --frob", "see taskmaster daemon --help"),
             ("taskmaster daemon x", "see taskmaster daemon --help"),
             ("taskmaster up -c", "see taskmaster up --help"),
