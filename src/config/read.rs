@@ -157,6 +157,10 @@ impl<'s> Reader<'s> {
     fn file(&mut self) -> Read {
         let mut sections = Vec::new();
         for (number, source) in self.sources.iter().enumerate() {
+            if let Some(key) = source.tree.key("<<") {
+                let why = "merges maps within a section, and no sections: write them out";
+                self.report.error(key, why);
+            }
             let mut fields = fields::known(&source.tree, TOP_KEYS, &mut self.report);
             if number > 0 {
                 fields.retain(|name, field| {

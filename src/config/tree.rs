@@ -57,10 +57,17 @@ impl Node {
 
     /// The first value under this key, if it is a map.
     pub(super) fn get(&self, key: &str) -> Option<&Node> {
+        self.entry(key).map(|entry| &entry.value)
+    }
+
+    /// That key itself.
+    pub(super) fn key(&self, key: &str) -> Option<&Node> {
+        self.entry(key).map(|entry| &entry.key)
+    }
+
+    fn entry(&self, key: &str) -> Option<&Entry> {
         match &self.value {
-            Value::Map(entries) => {
-                entries.iter().find(|entry| entry.key.text() == Some(key)).map(|entry| &entry.value)
-            }
+            Value::Map(entries) => entries.iter().find(|entry| entry.key.text() == Some(key)),
             Value::Null | Value::Scalar(_) | Value::List(_) => None,
         }
     }

@@ -225,3 +225,14 @@ fn what_defaults_get_wrong_is_told_once() {
     );
     assert_eq!(problems("defaults: {nice: 99}").len(), 1, "without programs too");
 }
+
+#[test]
+fn sections_are_not_merged() {
+    for base in ["{include: nothing.yaml}", "{daemon: {listen: 'x'}}", "{}"] {
+        let told = problems(&format!("<<: {base}\nprograms: {{a: {{cmd: x}}}}"));
+        assert_eq!(
+            told[0],
+            "tm.yaml:1:1: merges maps within a section, and no sections: write them out"
+        );
+    }
+}
