@@ -26,7 +26,7 @@ const fn restarts(key: Key) -> Key {
     Key { name: key.name, alias: key.alias, restarts: true }
 }
 
-/// The sections of the file. `include` and `daemon` stand only in the main one.
+/// The sections of the file. All but `programs` stand only in the main one.
 pub const TOP_KEYS: &[Key] =
     &[key("daemon"), key("mail"), key("hooks"), key("include"), key("defaults"), key("programs")];
 

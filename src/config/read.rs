@@ -1,7 +1,8 @@
 //! The reader: files into a configuration, or into everything that is wrong with them.
 //!
-//! Its other parts lie beside it, a section of the file each: `daemon`, `program` (what
-//! a key says by itself) and `launch` (what is expanded).
+//! Its other parts lie beside it: `daemon` and `mail`, a section each; of a program, `program`
+//! (what a key says by itself), `launch` (what is expanded), `output` and `probes`; and what
+//! concerns several, `order` and `capture`.
 
 use super::capture::BesideAuto;
 use super::claims::{self, Claims};

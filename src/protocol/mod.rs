@@ -30,5 +30,6 @@ pub const PROTOCOL: u32 = 1;
 /// The longest line that the server takes, in bytes without its newline.
 pub const LINE_LIMIT: usize = 64 * 1024;
 
-/// The longest line that a client takes: a row holds at most one name and one description.
+/// The longest line that a client takes, in bytes without its newline. The server cuts what may grow
+/// beyond it, as a command.
 pub const REPLY_LIMIT: usize = 1024 * 1024;

@@ -18,7 +18,7 @@ pub enum Reply {
     Gone(GoneRow),
     /// For `status -w`: so many processes there are, and their rows have all been sent.
     Current(usize),
-    /// What became of one process, for `start`, `stop`, `restart` and `signal`.
+    /// What became of one process, for commands that do something to it.
     Result(ResultRow),
     /// What a reload does with one process.
     Plan(PlanRow),
