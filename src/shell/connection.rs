@@ -5,14 +5,14 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use super::failure::{Failure, Kind, cause};
+use super::failure::{Failure, Kind};
 use super::handshake::{Peer, greet};
 use super::target::Target;
 use super::wire::{Wire, Woken};
 use crate::protocol::hello::Identity;
 use crate::protocol::{LINE_LIMIT, Reply};
-use crate::sys::clock;
 use crate::sys::poll::Poller;
+use crate::sys::{cause, clock};
 
 /// How long the other side may take to accept a connection, or a request's bytes; and how long one
 /// is called again that hangs up.

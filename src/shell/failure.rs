@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use super::text;
-use crate::sys::term;
+use crate::sys::{cause, term};
 
 /// What went wrong: a sentence with the act, the object, the cause and what to do next.
 #[derive(Debug)]
@@ -93,13 +93,4 @@ pub(super) fn complain(message: impl fmt::Display) {
 fn in_columns(message: &str, columns: usize) -> String {
     let lines: Vec<String> = message.lines().flat_map(|line| text::wrap(line, columns)).collect();
     lines.join("\n")
-}
-
-/// The cause alone, without the number that std adds to it.
-pub(super) fn cause(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.split_once(" (os error") {
-        Some((cause, _)) => cause.to_owned(),
-        None => text,
-    }
 }

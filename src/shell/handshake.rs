@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::failure::{Failure, Kind, cause};
+use super::failure::{Failure, Kind};
 use super::target::Target;
 use super::text;
 use super::wire::Wire;
@@ -17,7 +17,7 @@ use crate::protocol::PROTOCOL;
 use crate::protocol::hello::{
     ClientHello, Greeting, Identity, Secret, Side, Welcome, hex, is_nonce,
 };
-use crate::sys::{clock, files, random, users};
+use crate::sys::{cause, clock, files, random, users};
 
 /// The most that a secret may hold, in bytes.
 const SECRET_LIMIT: u64 = 4096;

@@ -9,7 +9,8 @@ use std::io::{self, ErrorKind, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::failure::{Failure, Kind, cause};
+use super::failure::{Failure, Kind};
+use crate::sys::cause;
 use crate::sys::term::RawMode;
 
 const CTRL_C: char = '\u{3}';

@@ -5,12 +5,12 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use super::connection::Connection;
-use super::failure::{Failure, Kind, cause};
+use super::failure::{Failure, Kind};
 use super::target::Target;
 use super::wire::Woken;
 use crate::protocol::{PidRow, Reply};
-use crate::sys::clock;
 use crate::sys::poll::{Interest, Poller};
+use crate::sys::{cause, clock};
 
 /// Nobody waits longer for a Tab.
 const PATIENCE: Duration = Duration::from_millis(300);

@@ -10,7 +10,7 @@ use linefeed::{Command, Interface, ReadResult};
 use super::complete::Tab;
 use super::connection::Connection;
 use super::exchange::{Asked, perform, understand};
-use super::failure::{Failure, Kind, cause};
+use super::failure::{Failure, Kind};
 use super::history::History;
 use super::keyboard::Keyboard;
 use super::link::Link;
@@ -20,7 +20,7 @@ use super::target::Target;
 use super::terminal::Console;
 use super::text::clean_line;
 use crate::protocol::Request;
-use crate::sys::term;
+use crate::sys::{cause, term};
 
 /// What stands before each line.
 pub(super) const PROMPT: &str = "taskmaster> ";

@@ -5,12 +5,12 @@ use std::io::{ErrorKind, Read as _};
 
 use super::connection::Connection;
 use super::exchange::{Asked, perform, understand};
-use super::failure::{Failure, Kind, cause};
+use super::failure::{Failure, Kind};
 use super::printer::Printer;
 use super::prompt::{PROMPT, greeting};
 use super::target::Target;
 use crate::protocol::{LINE_LIMIT, LineError, Lines};
-use crate::sys::term;
+use crate::sys::{cause, term};
 
 /// Talks with a person on a terminal that edits lines by itself. `how` is what there is to say
 /// of the daemon.

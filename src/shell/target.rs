@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::Options;
 use super::connection::Connection;
-use super::failure::{Failure, Kind, cause, complain};
+use super::failure::{Failure, Kind, complain};
 use super::handshake::become_owner;
 use crate::config::{Daemon, Surroundings, candidates, daemon_only};
-use crate::sys::{files, trust, users};
+use crate::sys::{cause, files, trust, users};
 
 /// The most that a configuration file may hold, in bytes.
 const LIMIT: u64 = 64 * 1024 * 1024;

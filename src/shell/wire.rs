@@ -5,10 +5,9 @@ use std::net::TcpStream;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use super::failure::cause;
 use crate::protocol::{LineError, Lines, REPLY_LIMIT};
-use crate::sys::clock;
 use crate::sys::poll::{Interest, Poller};
+use crate::sys::{cause, clock};
 
 /// One end of a connection.
 pub(super) struct Wire {
