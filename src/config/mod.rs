@@ -17,6 +17,7 @@ mod excerpt;
 mod expand;
 mod fields;
 mod find;
+mod glob;
 mod include;
 mod keys;
 mod launch;
@@ -51,6 +52,7 @@ pub use diff::{Changes, ProgramChange, diff};
 pub use env_file::parse as parse_env_file;
 pub use event_name::EventName;
 pub use find::candidates;
+pub use glob::glob;
 #[cfg(test)]
 pub use keys::{
     BACKOFF_KEYS, CAPTURE_KEYS, DAEMON_KEYS, DEPENDENCY_KEYS, HEALTH_KEYS, HOOK_KEYS, Key,
