@@ -1,5 +1,6 @@
 //! A line of a file with a caret under a column, fit for any terminal.
 
+use super::width::char_width;
 use std::fmt::Write;
 
 /// Columns that an excerpt takes at most, the dots of what is cut off included.
@@ -24,7 +25,7 @@ pub(super) fn excerpt(text: &str, line: usize, column: usize) -> Option<String> 
         }
         let letter = if is_harmless(letter) { letter } else { replacement(letter) };
         shown.push(letter);
-        width += columns(letter);
+        width += char_width(letter);
         if number < column {
             caret = width;
         }
@@ -63,20 +64,6 @@ pub(super) fn is_harmless(letter: char) -> bool {
 
 fn replacement(letter: char) -> char {
     if letter == '\t' { ' ' } else { '\u{fffd}' }
-}
-
-/// The columns of a letter: none for marks that combine, two for East Asian wide ones
-/// and emoji. The blocks of Unicode Standard Annex 11, not each letter.
-fn columns(letter: char) -> usize {
-    match u32::from(letter) {
-        0x0300..=0x036f | 0x1ab0..=0x1aff | 0x1dc0..=0x1dff | 0x20d0..=0x20ff => 0,
-        0xfe00..=0xfe0f | 0xfe20..=0xfe2f => 0,
-        0x1100..=0x115f | 0x2e80..=0x303e | 0x3041..=0xa4cf | 0xa960..=0xa97f => 2,
-        0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f | 0xff00..=0xff60 => 2,
-        0xffe0..=0xffe6 | 0x1f300..=0x1f64f | 0x1f680..=0x1f6ff | 0x1f900..=0x1f9ff => 2,
-        0x20000..=0x3fffd => 2,
-        _ => 1,
-    }
 }
 
 /// A line by its number from 0, lines ending where YAML ends them.

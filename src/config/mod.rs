@@ -41,6 +41,7 @@ mod template;
 mod tests;
 mod tree;
 mod values;
+mod width;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -70,6 +71,7 @@ pub use show::{command_line, settings};
 pub use signal::{SIGNALS, Signal};
 pub use template::Template;
 pub use values::parse_duration;
+pub use width::char_width;
 
 /// A whole configuration, checked and with every default filled in.
 #[derive(Debug)]
