@@ -22,7 +22,7 @@ pub use reply::{
     DetailRow, End, EventRow, ExitRow, GoneRow, OutputRow, PidRow, PlanRow, ProblemRow, Reply,
     ResultRow, Row,
 };
-pub use request::{Request, Stream, Wait};
+pub use request::{Request, Stream, Wait, split};
 
 /// The number of this protocol. It changes when a client of the old one would go wrong.
 pub const PROTOCOL: u32 = 1;

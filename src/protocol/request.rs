@@ -134,17 +134,23 @@ pub enum Wait {
     AtMost(Duration),
 }
 
+/// The words of a line, as a POSIX shell splits it.
+///
+/// # Errors
+/// That a quote is open.
+pub fn split(line: &str) -> Result<Vec<String>, String> {
+    shell_words::split(line).map_err(|_| {
+        "a quote is opened and not closed; a \\ before it makes it an ordinary character".to_owned()
+    })
+}
+
 impl Request {
     /// Reads a line as a POSIX shell splits words.
     ///
     /// # Errors
     /// A sentence that says what is wrong and how the command is used. An empty line is `None`.
     pub fn parse(line: &str) -> Result<Option<Self>, String> {
-        let words = shell_words::split(line).map_err(|_| {
-            "a quote is opened and not closed; a \\ before it makes it an ordinary character"
-                .to_owned()
-        })?;
-        Self::from_words(&words)
+        Self::from_words(&split(line)?)
     }
 
     /// The same for a line that is already split.

@@ -15,11 +15,10 @@ use super::history::History;
 use super::keyboard::Keyboard;
 use super::link::Link;
 use super::printer::Printer;
-use super::script::split;
 use super::target::Target;
 use super::terminal::Console;
 use super::text::clean_line;
-use crate::protocol::Request;
+use crate::protocol::{Request, split};
 use crate::sys::{cause, term};
 
 /// What stands before each line.
@@ -220,7 +219,7 @@ impl Shell {
     }
 
     fn command(&mut self, line: &str) -> Result<Go, Failure> {
-        let words = split(line)?;
+        let words = split(line).map_err(|why| Failure::new(Kind::Usage, why))?;
         match understand(&words)? {
             Asked::Nothing => {}
             Asked::Leave => return Ok(Go::Out),

@@ -9,7 +9,7 @@ use super::failure::{Failure, Kind};
 use super::printer::Printer;
 use super::prompt::{PROMPT, greeting};
 use super::target::Target;
-use crate::protocol::{LINE_LIMIT, LineError, Lines};
+use crate::protocol::{LINE_LIMIT, LineError, Lines, split};
 use crate::sys::{cause, term};
 
 /// Talks with a person on a terminal that edits lines by itself. `how` is what there is to say
@@ -140,7 +140,7 @@ impl Script<'_> {
 
     /// The exit status of one command; none: it was to leave.
     fn command(&mut self, line: &str) -> Result<Option<u8>, Failure> {
-        let words = split(line)?;
+        let words = split(line).map_err(|why| Failure::new(Kind::Usage, why))?;
         match understand(&words)? {
             Asked::Nothing => Ok(Some(0)),
             Asked::Leave => Ok(None),
@@ -154,14 +154,4 @@ impl Script<'_> {
             }
         }
     }
-}
-
-/// The words of a line, as a POSIX shell splits it.
-pub(super) fn split(line: &str) -> Result<Vec<String>, Failure> {
-    shell_words::split(line).map_err(|_| {
-        Failure::new(
-            Kind::Usage,
-            "a quote is opened and not closed; a \\ before it makes it an ordinary character",
-        )
-    })
 }
