@@ -162,9 +162,6 @@ impl Answer {
             }
             Reply::Output(row) => self.output(&row)?,
             Reply::Text(text) if self.form == Form::Plain => {
-                if !self.rows.is_empty() {
-                    self.table()?;
-                }
                 self.printer.print(&format!("{}\n", clean(&text)))?;
             }
             // Words have no place in JSON.
@@ -230,7 +227,6 @@ impl Answer {
     fn table(&mut self) -> Result<(), Failure> {
         let rows = std::mem::take(&mut self.rows);
         let details = std::mem::take(&mut self.details);
-        self.table = false;
         let (paint, columns) = (self.printer.paint, self.printer.columns());
         let mut text = match (self.form, columns) {
             (Form::Array, _) => array(&rows)?,
