@@ -22,11 +22,24 @@ pub(super) struct Field<'t> {
 
 /// The map's entries under the keys of a table; all others are errors.
 pub(super) fn known<'t>(map: &'t Node, keys: &[Key], report: &mut Report) -> Fields<'t> {
+    with_hints(map, keys, &[], report)
+}
+
+/// The same under the keys of a program, where some of Supervisor's have another in their place.
+pub(super) fn of_program<'t>(map: &'t Node, report: &mut Report) -> Fields<'t> {
+    with_hints(map, PROGRAM_KEYS, SUPERVISOR_KEYS, report)
+}
+
+fn with_hints<'t>(
+    map: &'t Node,
+    keys: &[Key],
+    hints: &[(&str, &str)],
+    report: &mut Report,
+) -> Fields<'t> {
     collect(map, report, |written, node, report| {
         let key = keys.iter().find(|key| key.name == written || key.alias == Some(written));
         if key.is_none() {
-            let supervisors = SUPERVISOR_KEYS.iter().filter(|_| keys.len() == PROGRAM_KEYS.len());
-            let message = match supervisors.into_iter().find(|(name, _)| *name == written) {
+            let message = match hints.iter().find(|(name, _)| *name == written) {
                 Some((_, instead)) => format!("unknown key; {instead}"),
                 None => unknown(written, keys),
             };

@@ -90,7 +90,7 @@ impl<'s> Places<'s> {
         match asks {
             Asks::Program(name, key) => {
                 let program = self.programs.get(&**name)?;
-                let own = fields::known(program.value, PROGRAM_KEYS, known);
+                let own = fields::of_program(program.value, known);
                 let field = own.get(key).or_else(|| self.defaults.get(key)).map(value);
                 Some(field.unwrap_or(program.key))
             }

@@ -1,7 +1,7 @@
 //! Programs: their names, `defaults:` under each, and the keys that speak for themselves.
 
 use super::fields::{self, Fields};
-use super::keys::{BACKOFF_KEYS, MAX_RESTARTS_KEYS, PROGRAM_KEYS};
+use super::keys::{BACKOFF_KEYS, MAX_RESTARTS_KEYS};
 use super::launch::Of;
 use super::near::nearest;
 use super::probes::some_time;
@@ -151,7 +151,7 @@ impl<'s> Reader<'s> {
 
     fn program(&mut self, name: &str, field: fields::Field<'s>, outer: &Outer<'_, 's>) -> Program {
         let mut fields = outer.defaults.clone();
-        fields.extend(fields::known(field.value, PROGRAM_KEYS, &mut self.report));
+        fields.extend(fields::of_program(field.value, &mut self.report));
         let env = fields.remove("env");
         let env = env.map(|env| fields::named(env.value, &mut self.report)).unwrap_or_default();
         let mut program = unset(Rc::from(name), outer.daemon.umask);

@@ -6,9 +6,9 @@
 
 use super::capture::BesideAuto;
 use super::claims::{self, Claims};
-use super::fields::{self, Fields};
+use super::fields;
 use super::include;
-use super::keys::{DAEMON_KEYS, PROGRAM_KEYS, TOP_KEYS};
+use super::keys::{DAEMON_KEYS, TOP_KEYS};
 use super::launch::Names;
 use super::order::Edges;
 use super::program::{Outer, Programs};
@@ -175,11 +175,17 @@ impl<'s> Reader<'s> {
             sections.push(fields);
         }
         let main = sections.first().cloned().unwrap_or_default();
-        let daemon_fields = self.section(&main, "daemon", DAEMON_KEYS);
+        let daemon_fields = main.get("daemon");
+        let daemon_fields = daemon_fields
+            .map(|field| fields::known(field.value, DAEMON_KEYS, &mut self.report))
+            .unwrap_or_default();
         let daemon = self.daemon(&daemon_fields);
         self.auto_folder = claims::plain(&daemon.state_dir.join("log"));
         self.claim_log(&daemon.log);
-        let defaults = self.section(&main, "defaults", PROGRAM_KEYS);
+        let defaults = main.get("defaults");
+        let defaults = defaults
+            .map(|field| fields::of_program(field.value, &mut self.report))
+            .unwrap_or_default();
         let outer = Outer::new(self, &daemon, &daemon_fields, defaults);
         let env = self.env_layer(&outer.daemon_env, Names::outside(&[]));
         let mail = main.get("mail").and_then(|field| self.mail(field.value, &env));
@@ -195,11 +201,6 @@ impl<'s> Reader<'s> {
             }
         }
         Read { daemon, mail, hooks: hooks.unwrap_or_default(), programs }
-    }
-
-    fn section(&mut self, main: &Fields<'s>, name: &str, keys: &[super::keys::Key]) -> Fields<'s> {
-        let field = main.get(name);
-        field.map(|field| fields::known(field.value, keys, &mut self.report)).unwrap_or_default()
     }
 
     /// The text of a scalar; anything else is an error.
