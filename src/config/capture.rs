@@ -2,11 +2,12 @@
 
 use super::claims::{Claim, Way, Writer, old, plain};
 use super::fields::Fields;
+use super::output::AUTO_KEEP;
 use super::program::Programs;
 use super::read::Reader;
 use super::tree::Node;
 use super::values::shown;
-use super::{AUTO_KEEP, Log, LogTarget, Output, Program, Template};
+use super::{Log, LogTarget, Output, Program, Template};
 use std::path::Path;
 
 /// A file that lies where those of `auto` do.

@@ -63,6 +63,7 @@ pub use mail::{Hook, Mail, MailOn, Occasions};
 pub use missing::{Asks, Missing, tell_missing};
 pub use near::nearest;
 pub use order::{Condition, Dependency};
+pub use output::{Capture, Output};
 pub use probes::{Health, HealthHow, Ready, ReadyHow, Url};
 pub use problem::{Problem, Problems};
 pub use read::{daemon_only, load};
@@ -380,53 +381,6 @@ pub struct Limit {
     pub soft: Option<u64>,
     /// The hard limit, in the unit of setrlimit(2).
     pub hard: Option<u64>,
-}
-
-/// Where a stream of a process goes.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Output {
-    /// Captured in a file of its own in `state_dir`/log.
-    Auto,
-    /// Captured, and rotated.
-    Captured(Capture),
-    /// A file that the program itself appends to; absolute once expanded.
-    File(Template),
-    /// Nowhere.
-    Discard,
-    /// To where the daemon's own goes.
-    Inherit,
-    /// stderr only: to where stdout goes.
-    Stdout,
-}
-
-/// A captured stream.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Capture {
-    /// The file; absolute once expanded.
-    pub file: Template,
-    /// Size in bytes at which it is rotated; 0: never.
-    pub max_bytes: u64,
-    /// Rotated files that are kept.
-    pub keep: u32,
-    /// Whether each line begins with the time.
-    pub timestamps: bool,
-}
-
-/// Rotated files that `auto` keeps.
-const AUTO_KEEP: u32 = 2;
-
-impl Capture {
-    /// What `auto` is, and what a map that says no more than `file` has.
-    pub fn to(file: Template) -> Self {
-        Self { file, max_bytes: 1 << 20, keep: AUTO_KEEP, timestamps: false }
-    }
-}
-
-impl Output {
-    /// Whether the logger moves it: from one such to another nothing has to be restarted.
-    pub fn is_captured(&self) -> bool {
-        matches!(self, Self::Auto | Self::Captured(_))
-    }
 }
 
 /// What a configuration depends on besides its text.

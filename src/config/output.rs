@@ -7,7 +7,53 @@ use super::read::Reader;
 use super::template::Template;
 use super::tree::{Node, Value};
 use super::values::{self, boolean, shown};
-use super::{Capture, Output};
+
+/// Where a stream of a process goes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Captured in a file of its own in `state_dir`/log.
+    Auto,
+    /// Captured, and rotated.
+    Captured(Capture),
+    /// A file that the program itself appends to; absolute once expanded.
+    File(Template),
+    /// Nowhere.
+    Discard,
+    /// To where the daemon's own goes.
+    Inherit,
+    /// stderr only: to where stdout goes.
+    Stdout,
+}
+
+/// A captured stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Capture {
+    /// The file; absolute once expanded.
+    pub file: Template,
+    /// Size in bytes at which it is rotated; 0: never.
+    pub max_bytes: u64,
+    /// Rotated files that are kept.
+    pub keep: u32,
+    /// Whether each line begins with the time.
+    pub timestamps: bool,
+}
+
+/// Rotated files that `auto` keeps.
+pub(super) const AUTO_KEEP: u32 = 2;
+
+impl Capture {
+    /// What `auto` is, and what a map that says no more than `file` has.
+    pub fn to(file: Template) -> Self {
+        Self { file, max_bytes: 1 << 20, keep: AUTO_KEEP, timestamps: false }
+    }
+}
+
+impl Output {
+    /// Whether the logger moves it: from one such to another nothing has to be restarted.
+    pub fn is_captured(&self) -> bool {
+        matches!(self, Self::Auto | Self::Captured(_))
+    }
+}
 
 /// A descriptor of the daemon's own, by a path that leads to it. A program that opens it would open
 /// its own; and here it may well be a pipe, which cannot be opened by another name.
