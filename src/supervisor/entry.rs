@@ -41,6 +41,8 @@ pub struct Process {
     pub(super) disabled: bool,
     /// When it came to rest, if that was by an end that nobody expected.
     pub failed_at: Option<Instant>,
+    /// The last that somebody wanted of it was a stop: how many rolling restarts there were by then.
+    pub(super) stop_asked: Option<u64>,
     /// The pid whose health was found good.
     pub(super) healthy: Option<Pid>,
     /// Whether a start of it was ever tried.
@@ -81,6 +83,7 @@ impl Process {
             launched: None,
             disabled: false,
             failed_at: None,
+            stop_asked: None,
             healthy: None,
             ever: false,
             restarted: Restarts::default(),

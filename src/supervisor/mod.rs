@@ -159,7 +159,11 @@ impl Supervisor {
             _ if starts => (self.starts_with(id, event), Event::Start),
             _ => (Vec::new(), event),
         };
-        others.into_iter().for_each(|other| self.event(other, what, now));
+        for other in others {
+            self.heed(other, what);
+            self.event(other, what, now);
+        }
+        self.heed(id, event);
         self.event(id, event, now);
     }
 

@@ -5,6 +5,9 @@
 //! read from its state alone, so whatever else happens to it meanwhile (somebody stops it, a
 //! reload changes it) is simply what became of it. The first that fails ends the roll, and those
 //! that were to come are left as they are.
+//!
+//! A stop wins over a roll that was asked for before it: of those to come, one that somebody has
+//! stopped since is left so, on its way out or gone, and no other's turn starts it.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
@@ -17,19 +20,17 @@ pub(super) struct Roll {
     /// Which of them.
     number: u64,
     /// Those to come.
-    queue: VecDeque<Turn>,
+    queue: VecDeque<Id>,
     /// The one that is being replaced.
     current: Option<Turn>,
     /// The programs of all of them: what is to be restarted with one, is when the roll is over.
     programs: BTreeSet<Rc<str>>,
 }
 
-/// A process in a roll.
+/// A process whose turn has come.
 #[derive(Debug, Clone, Copy)]
 struct Turn {
     id: Id,
-    /// What it was when the roll began; of the current one, when its turn came.
-    was: StateName,
     /// The process that is to be replaced.
     old: Option<Pid>,
 }
@@ -57,12 +58,8 @@ impl Supervisor {
             return Err(*id);
         }
         self.rolled += 1;
-        let turn = |id: &Id| {
-            let was = self.get(*id)?.state.name();
-            Some(Turn { id: *id, was, old: None })
-        };
         let program = |id: &Id| Some(self.get(*id)?.program.name.clone());
-        let queue = ids.iter().filter_map(turn).collect();
+        let queue = ids.iter().copied().collect();
         let programs = ids.iter().filter_map(program).collect();
         self.rolls.push(Roll { number: self.rolled, queue, current: None, programs });
         self.next_turn(self.rolled, now);
@@ -89,8 +86,10 @@ impl Supervisor {
     }
 
     fn is_in_roll(&self, id: Id) -> bool {
-        let turns = self.rolls.iter().flat_map(|roll| roll.current.iter().chain(&roll.queue));
-        turns.into_iter().any(|turn| turn.id == id)
+        let is_in = |roll: &Roll| {
+            roll.current.is_some_and(|turn| turn.id == id) || roll.queue.contains(&id)
+        };
+        self.rolls.iter().any(is_in)
     }
 
     fn roll_mut(&mut self, number: u64) -> Option<&mut Roll> {
@@ -101,22 +100,39 @@ impl Supervisor {
     fn next_turn(&mut self, number: u64, now: Moment) {
         loop {
             let Some(roll) = self.roll_mut(number) else { return };
-            let Some(mut turn) = roll.queue.pop_front() else {
+            let Some(id) = roll.queue.pop_front() else {
                 return self.end_roll(number, now);
             };
-            let Some(process) = self.get(turn.id) else { continue };
-            let state = process.state;
-            if state == State::Stopped && turn.was != StateName::Stopped {
-                self.rolled(number, turn.id, Rolled::LeftStopped);
+            let Some(process) = self.get(id) else { continue };
+            let old = process.state.process().map(|(pid, _)| pid);
+            if self.is_left_stopped(number, id) {
+                self.rolled(number, id, Rolled::LeftStopped);
                 continue;
             }
-            turn.old = state.process().map(|(pid, _)| pid);
-            self.ask(turn.id, Event::Restart, now);
+            let mut others = self.starts_with(id, Event::Restart);
+            others.retain(|other| !self.is_left_stopped(number, *other));
+            others.into_iter().for_each(|other| self.event(other, Event::Start, now));
+            self.event(id, Event::Restart, now);
             if let Some(roll) = self.roll_mut(number) {
-                roll.current = Some(turn);
+                roll.current = Some(Turn { id, old });
             }
-            return self.look_at_rolls(turn.id, now);
+            return self.look_at_rolls(id, now);
         }
+    }
+
+    /// Somebody wants this of a process.
+    pub(super) fn heed(&mut self, id: Id, event: Event) {
+        let rolled = self.rolled;
+        if let Some(process) = self.slot(id) {
+            process.stop_asked = (event == Event::Stop).then_some(rolled);
+        }
+    }
+
+    /// Whether somebody has stopped it since this roll began, and nothing has started it again.
+    fn is_left_stopped(&self, number: u64, id: Id) -> bool {
+        let Some(process) = self.get(id) else { return false };
+        let since = process.stop_asked.is_some_and(|rolled| rolled >= number);
+        since && matches!(process.state, State::Stopped | State::Stopping { then: Then::Stop, .. })
     }
 
     /// A process may have changed: whether that ends a turn.
@@ -180,7 +196,7 @@ impl Supervisor {
     fn end_roll(&mut self, number: u64, now: Moment) {
         let is_it = |roll: &mut Roll| roll.number == number;
         for roll in self.rolls.extract_if(.., is_it).collect::<Vec<_>>() {
-            roll.queue.iter().for_each(|turn| self.rolled(number, turn.id, Rolled::Untouched));
+            roll.queue.iter().for_each(|id| self.rolled(number, *id, Rolled::Untouched));
             roll.programs.iter().for_each(|program| self.follow(program, now));
         }
     }
@@ -209,7 +225,7 @@ impl Supervisor {
     pub(super) fn leave_rolls(&mut self, id: Id, now: Moment) {
         let mut bereft = Vec::new();
         for roll in &mut self.rolls {
-            roll.queue.retain(|turn| turn.id != id);
+            roll.queue.retain(|other| *other != id);
             if roll.current.is_some_and(|turn| turn.id == id) {
                 roll.current = None;
                 bereft.push(roll.number);

@@ -1,5 +1,6 @@
 //! Rolling restarts.
 
+use super::order::{manual, on};
 use super::ready::ready;
 use super::*;
 use crate::config::{Health, HealthHow};
@@ -95,6 +96,66 @@ fn a_stop_meanwhile_ends_it_and_one_before_its_turn_is_left_stopped() {
     world.ask("web:2", Event::Stop);
     assert_eq!(world.results().last(), Some(&"web:2 Failed(Stopped)"));
     assert_eq!(world.live.len(), 1);
+}
+
+#[test]
+fn one_that_somebody_stops_before_its_turn_is_not_started_while_it_is_on_its_way_out() {
+    let mut world = three();
+    let (second, third) = (world.pid("web:1"), world.pid("web:2"));
+    world.roll("web");
+    world.stubborn.extend(["web:1", "web:2"]);
+    world.ask("web:1", Event::Stop);
+    world.ask("web:2", Event::Restart);
+    world.ask("web:2", Event::Stop);
+    world.says("web:0", Event::Ready);
+    let left = ["web:0 Replaced", "web:1 LeftStopped", "web:2 LeftStopped"];
+    assert_eq!(world.results(), left);
+    world.die(second, Exit::Code(0));
+    world.die(third, Exit::Code(0));
+    world.wait(20);
+    assert_eq!(
+        (world.state("web:1"), world.state("web:2")),
+        (StateName::Stopped, StateName::Stopped)
+    );
+}
+
+#[test]
+fn the_last_that_somebody_wanted_of_one_before_its_turn_counts() {
+    let mut world = World::new(vec![program("web", 4)]);
+    world.wait(2);
+    world.ask("web:1", Event::Stop);
+    world.ask("web:2", Event::Stop);
+    world.stubborn.insert("web:3");
+    world.ask("web:3", Event::Stop);
+    world.roll("web");
+    // It is stopped already, and somebody says so once more.
+    world.ask("web:1", Event::Stop);
+    // This one is wanted again.
+    world.ask("web:2", Event::Stop);
+    world.ask("web:2", Event::Start);
+    world.wait(5);
+    // The last was on its way out when the roll began, which was asked for after that.
+    let results = ["web:0 Replaced", "web:1 LeftStopped", "web:2 Replaced"];
+    assert_eq!(world.results(), results);
+    world.wait(20);
+    assert_eq!(world.results()[3..], ["web:3 Replaced"]);
+    assert_eq!(world.state("web:1"), StateName::Stopped);
+}
+
+#[test]
+fn what_is_stopped_with_another_is_left_stopped_and_starts_nothing_that_is() {
+    let web = on(program("web", 1), &[("db", Condition::Ready)]);
+    let last = manual(on(program("z", 1), &[("db", Condition::Ready)]));
+    let mut world = World::new(vec![program("app", 1), program("db", 1), web, last]);
+    world.wait(5);
+    world.stubborn.insert("web");
+    world.roll("all");
+    world.ask("db", Event::Stop);
+    world.wait(2);
+    let results = ["app Replaced", "db LeftStopped", "web LeftStopped", "z Failed(Waiting)"];
+    assert_eq!(world.results(), results);
+    world.wait(20);
+    assert_eq!((world.state("db"), world.state("web")), (StateName::Stopped, StateName::Stopped));
 }
 
 #[test]

@@ -172,13 +172,27 @@ impl Storm {
                 return true;
             }
             _ => {
-                if self.dice.below(4) == 0 {
-                    self.reload();
+                match self.dice.below(4) {
+                    // What a roll is yet to start is known while nothing changes what needs what.
+                    0 if !self.supervisor.has_rolls() => self.reload(),
+                    1 => self.roll(),
+                    _ => {}
                 }
                 return true;
             }
         }
         false
+    }
+
+    /// Somebody wants some of them replaced one by one.
+    fn roll(&mut self) {
+        let all: Vec<Id> = self.supervisor.ids().collect();
+        let some: Vec<Id> = all.into_iter().filter(|_| self.dice.below(2) == 0).collect();
+        let before = self.stopped.clone();
+        some.iter().for_each(|id| self.want(*id));
+        if self.supervisor.roll(&some, self.now).is_err() {
+            self.stopped = before;
+        }
     }
 
     /// Somebody wants this one up, and with it all that it depends on.
@@ -271,7 +285,9 @@ impl Storm {
     fn live(&mut self) {
         for _ in 0..STEPS {
             let before = self.given_up();
-            let asked = self.step();
+            // In its turn, a roll tries what was given up.
+            let rolls = self.supervisor.has_rolls();
+            let asked = self.step() || rolls;
             self.holds();
             let after = self.given_up();
             let gone = before.iter().find(|id| !asked && !after.contains(id));
