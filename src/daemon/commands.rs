@@ -16,6 +16,9 @@ pub(super) mod exit {
     pub(crate) const OTHER_PROTOCOL: u8 = 6;
 }
 
+/// The answer for one that is not started because it is disabled.
+pub(super) const DISABLED: &str = "disabled; enable starts it";
+
 /// Everything that is answered at once.
 pub(super) type Answer = Vec<Reply>;
 
@@ -276,20 +279,14 @@ impl Daemon {
     fn ask_one(&mut self, id: Id, goal: Goal) -> Option<(String, Option<(bool, String)>)> {
         let process = self.supervisor.get(id)?;
         let name = process.name();
-        let answer = match (goal, process.state) {
-            (Goal::Start | Goal::Restart, _) if process.is_leaving() => {
-                Some((false, "removed from the configuration".to_owned()))
-            }
-            (Goal::Start | Goal::Restart, _) if process.is_disabled() => {
-                Some((false, "disabled; enable starts it".to_owned()))
-            }
-            (Goal::Stop, State::Stopped) if process.is_disabled() => {
-                Some((true, "disabled".to_owned()))
-            }
-            (Goal::Start, State::Running { .. }) => Some((true, "already running".to_owned())),
-            (Goal::Stop, State::Stopped) => Some((true, "already stopped".to_owned())),
+        let refused = refusal(process).filter(|_| goal != Goal::Stop).map(|why| (false, why));
+        let answer = refused.or(match (goal, process.state) {
+            (Goal::Stop, State::Stopped) if process.is_disabled() => Some((true, "disabled")),
+            (Goal::Start, State::Running { .. }) => Some((true, "already running")),
+            (Goal::Stop, State::Stopped) => Some((true, "already stopped")),
             _ => None,
-        };
+        });
+        let answer = answer.map(|(ok, message)| (ok, message.to_owned()));
         let event = match goal {
             Goal::Start => Event::Start,
             Goal::Stop => Event::Stop,
@@ -299,6 +296,15 @@ impl Daemon {
         // Not all that may have changed is a change of state.
         self.row_changed(id);
         Some((name, answer))
+    }
+}
+
+/// Why nobody who asks has it started.
+pub(super) fn refusal(process: &Process) -> Option<&'static str> {
+    match (process.is_leaving(), process.is_disabled()) {
+        (true, _) => Some("removed from the configuration"),
+        (false, true) => Some(DISABLED),
+        (false, false) => None,
     }
 }
 

@@ -2,7 +2,7 @@
 //! first, how a rolling restart goes, and when all of it is over.
 
 use super::client::{Goal, Task, Waiting};
-use super::commands::exit;
+use super::commands::{DISABLED, exit, refusal};
 use super::wait::Verdict;
 use super::{Daemon, words};
 use crate::config::{Condition, ExitWhen, Level, Program};
@@ -104,6 +104,8 @@ impl Daemon {
             let error = "the daemon is shutting down: nothing is started any more";
             return self.reply(index, vec![Reply::failed(exit::FAILED, error)]);
         }
+        let (ids, mut answer) = self.refuse(ids);
+        let failed = !answer.is_empty();
         let named = |id: &Id| Some((*id, self.supervisor.get(*id)?.name()));
         let pending: std::collections::BTreeMap<Id, String> =
             ids.iter().filter_map(named).collect();
@@ -115,23 +117,38 @@ impl Daemon {
                 return self.reply(index, vec![Reply::failed(exit::FAILED, error)]);
             }
         };
-        let names = few(&pending.values().cloned().collect::<Vec<_>>(), ", ");
-        self.log(Level::Info, "rolling restart", &[("names", &names)]);
+        if !ids.is_empty() {
+            let names = few(&pending.values().cloned().collect::<Vec<_>>(), ", ");
+            self.log(Level::Info, "rolling restart", &[("names", &names)]);
+        }
         let until = match wait {
             Wait::AtMost(time) => Some(self.now.at + time),
             Wait::Forever | Wait::No => None,
         };
         let goal = Goal::Roll(number);
-        let mut waiting = Waiting { goal, pending, until, failed: false };
+        let mut waiting = Waiting { goal, pending, until, failed };
         if wait == Wait::No {
             let message = "rolling restart asked for".to_owned();
             let row = |name| Reply::Result(ResultRow { name, ok: true, message: message.clone() });
-            let answer = std::mem::take(&mut waiting.pending).into_values().map(row).collect();
-            self.reply(index, answer);
+            answer.extend(std::mem::take(&mut waiting.pending).into_values().map(row));
         }
+        self.reply(index, answer);
         if let Some(client) = self.clients.get_mut(index) {
             client.wait_for(waiting);
         }
+    }
+
+    /// Of these the ones that are started if somebody asks, and the answers for the others.
+    fn refuse(&self, mut ids: Vec<Id>) -> (Vec<Id>, Vec<Reply>) {
+        let mut answer = Vec::new();
+        ids.retain(|id| {
+            let Some(process) = self.supervisor.get(*id) else { return false };
+            let Some(why) = refusal(process) else { return true };
+            let (name, message) = (process.name(), why.to_owned());
+            answer.push(Reply::Result(ResultRow { name, ok: false, message }));
+            false
+        });
+        (ids, answer)
     }
 
     /// A rolling restart has come further: the log is told, and who waits for it.
@@ -143,6 +160,7 @@ impl Daemon {
             Rolled::Failed(state) => failed(&self.supervisor, process, *state),
             Rolled::Untouched => "not touched".to_owned(),
             Rolled::LeftStopped => "stopped meanwhile, and left so".to_owned(),
+            Rolled::Disabled => DISABLED.to_owned(),
         };
         let name = process.name();
         let level = if ok { Level::Info } else { Level::Warning };

@@ -46,6 +46,8 @@ pub enum Rolled {
     Untouched,
     /// Somebody stopped it before its turn came, and it was left so.
     LeftStopped,
+    /// It was disabled before its turn came, and nothing but enabling starts it.
+    Disabled,
 }
 
 impl Supervisor {
@@ -105,8 +107,13 @@ impl Supervisor {
             };
             let Some(process) = self.get(id) else { continue };
             let old = process.state.process().map(|(pid, _)| pid);
-            if self.is_left_stopped(number, id) {
-                self.rolled(number, id, Rolled::LeftStopped);
+            let passed_over = if process.is_disabled() {
+                Some(Rolled::Disabled)
+            } else {
+                self.is_left_stopped(number, id).then_some(Rolled::LeftStopped)
+            };
+            if let Some(what) = passed_over {
+                self.rolled(number, id, what);
                 continue;
             }
             let mut others = self.starts_with(id, Event::Restart);

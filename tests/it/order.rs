@@ -298,6 +298,27 @@ fn a_rolling_restart_stops_at_the_first_that_fails() {
 }
 
 #[test]
+fn a_rolling_restart_passes_over_what_is_disabled() {
+    let bench = Bench::up("web: {cmd: sleep 1000, numprocs: 3, starttime: 0}");
+    for index in 0..3 {
+        bench.until_state(&format!("web:{index}"), "RUNNING");
+    }
+    assert_eq!(bench.ctl("disable web:0").status, 0);
+    let (second, third) = (bench.pid_of("web:1"), bench.pid_of("web:2"));
+    let disabled = "web:0: disabled; enable starts it\n";
+    let said = bench.ctl("restart --rolling web");
+    let all = format!("{disabled}web:1: restarted\nweb:2: restarted\n");
+    assert_eq!((said.status, said.out), (1, all));
+    assert!(bench.has_new_pid("web:1", second) && bench.has_new_pid("web:2", third));
+    assert_eq!(bench.state("web:0"), "STOPPED");
+    // As a plain one has it, which is waited for or not.
+    for rolling in ["", "--rolling "] {
+        let said = bench.ctl(&format!("restart {rolling}--no-wait web:0"));
+        assert_eq!((said.status, said.out.as_str()), (1, disabled));
+    }
+}
+
+#[test]
 fn a_rolling_restart_goes_on_without_the_client() {
     let web = |starttime| format!("web: {{cmd: sleep 1000, numprocs: 2, starttime: {starttime}}}");
     let bench = Bench::up(&web(0));

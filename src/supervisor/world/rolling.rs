@@ -14,7 +14,7 @@ impl World {
     }
 
     fn results(&self) -> Vec<&str> {
-        let words = ["Replaced", "Failed", "Untouched", "LeftStopped"];
+        let words = ["Replaced", "Failed", "Untouched", "LeftStopped", "Disabled"];
         let is_result = |line: &&String| words.iter().any(|word| line.contains(word));
         self.diary.iter().filter(is_result).map(String::as_str).collect()
     }
@@ -156,6 +156,22 @@ fn what_is_stopped_with_another_is_left_stopped_and_starts_nothing_that_is() {
     assert_eq!(world.results(), results);
     world.wait(20);
     assert_eq!((world.state("db"), world.state("web")), (StateName::Stopped, StateName::Stopped));
+}
+
+#[test]
+fn one_that_is_disabled_is_passed_over() {
+    let mut world = three();
+    let disabled = |names: &[u32]| names.iter().map(|index| ("web".into(), *index)).collect();
+    world.supervisor.set_disabled(disabled(&[0]));
+    world.ask("web:0", Event::Stop);
+    world.roll("web");
+    // Another is, before its turn.
+    world.supervisor.set_disabled(disabled(&[0, 2]));
+    world.ask("web:2", Event::Stop);
+    world.says("web:1", Event::Ready);
+    assert_eq!(world.results(), ["web:0 Disabled", "web:1 Replaced", "web:2 Disabled"]);
+    assert!(world.supervisor.rolls.is_empty());
+    assert_eq!(world.live.len(), 1);
 }
 
 #[test]
