@@ -97,6 +97,8 @@ pub(super) struct Waiting {
     pub(super) goal: Goal,
     /// Whose answer is out.
     pub(super) pending: BTreeMap<Id, String>,
+    /// How many changes of state there were when it asked: those are not the answer.
+    pub(super) since: u64,
     /// When it gives up waiting.
     pub(super) until: Option<Instant>,
     /// Whether one of them failed.

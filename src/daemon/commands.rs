@@ -238,6 +238,7 @@ impl Daemon {
         let mut pending = std::collections::BTreeMap::new();
         let mut answer = Vec::new();
         let mut failed = false;
+        let since = self.supervisor.changes();
         for id in ids.iter().copied() {
             let (others, told) = self.others(id, goal, &ids);
             answer.extend(told.map(Reply::Text));
@@ -271,7 +272,7 @@ impl Daemon {
             Wait::Forever | Wait::No => None,
         };
         if let Some(client) = self.clients.get_mut(index) {
-            client.wait_for(Waiting { goal, pending, until, failed });
+            client.wait_for(Waiting { goal, pending, since, until, failed });
         }
     }
 

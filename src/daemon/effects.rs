@@ -33,7 +33,7 @@ impl Daemon {
                 Effect::Signal { id, pid, signal, group } => self.signal(id, pid, signal, group),
                 Effect::Rolled { roll, id, what } => self.rolled(roll, id, &what),
                 Effect::Unhealthy(id, pid) => self.unhealthy(id, pid),
-                Effect::Told(id, change) => self.tell(id, &change),
+                Effect::Told { id, change, number } => self.tell(id, &change, number),
                 Effect::Forgotten { id, name, program, index } => {
                     for which in [Which::Stdout, Which::Stderr] {
                         self.captures.close(&(program.clone(), index, which));
@@ -115,7 +115,7 @@ impl Daemon {
     }
 
     /// A state has changed: the log, those who follow, and those who wait are told.
-    fn tell(&mut self, id: Id, change: &Change) {
+    fn tell(&mut self, id: Id, change: &Change, number: u64) {
         self.follow_probes(id);
         let Some(process) = self.supervisor.get(id) else { return };
         let event = words::event(&self.supervisor, process, change, self.now.at, self.now.wall);
@@ -128,7 +128,7 @@ impl Daemon {
         self.log(words::level(change), &word, &facts);
         self.publish(&event);
         self.row_changed(id);
-        self.told(id, change);
+        self.told(id, change, number);
     }
 
     fn unhealthy(&mut self, id: Id, pid: i32) {

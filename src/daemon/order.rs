@@ -109,6 +109,7 @@ impl Daemon {
         let named = |id: &Id| Some((*id, self.supervisor.get(*id)?.name()));
         let pending: std::collections::BTreeMap<Id, String> =
             ids.iter().filter_map(named).collect();
+        let since = self.supervisor.changes();
         let number = match self.supervisor.roll(&ids, self.now) {
             Ok(number) => number,
             Err(id) => {
@@ -126,7 +127,7 @@ impl Daemon {
             Wait::Forever | Wait::No => None,
         };
         let goal = Goal::Roll(number);
-        let mut waiting = Waiting { goal, pending, until, failed };
+        let mut waiting = Waiting { goal, pending, since, until, failed };
         if wait == Wait::No {
             let message = "rolling restart asked for".to_owned();
             let row = |name| Reply::Result(ResultRow { name, ok: true, message: message.clone() });

@@ -4,6 +4,8 @@
 //! somebody stopped it meanwhile; where retries are unlimited the first failed start is the
 //! answer, and the trying goes on; so it is where it waits for another of which nothing will come.
 //! A stop is done with STOPPED.
+//!
+//! What is told of may have been waiting for that: only changes after the ask answer it.
 
 use super::client::{Goal, Task, Waiting};
 use super::{Daemon, words};
@@ -18,14 +20,14 @@ pub(super) struct Verdict {
 
 impl Daemon {
     /// A process changed its state: whoever waits for that gets an answer.
-    pub(super) fn told(&mut self, id: Id, change: &Change) {
+    pub(super) fn told(&mut self, id: Id, change: &Change, number: u64) {
         let Some(process) = self.supervisor.get(id) else { return };
         // Others may wait for it, and in vain from now on.
         let ends_hope = process.is_hopeless();
         for client in &mut self.clients {
             let Task::Wait(waiting) = &client.task else { continue };
             let mut verdicts = Vec::new();
-            if waiting.pending.contains_key(&id) {
+            if number > waiting.since && waiting.pending.contains_key(&id) {
                 verdicts.extend(judge(waiting.goal, process, change).map(|verdict| (id, verdict)));
             }
             if matches!(waiting.goal, Goal::Start | Goal::Restart) {

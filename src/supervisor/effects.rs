@@ -39,7 +39,14 @@ pub enum Effect {
     /// The process with this pid is not well: tell those who listen.
     Unhealthy(Id, Pid),
     /// A state changed: tell those who listen.
-    Told(Id, Change),
+    Told {
+        /// Whose.
+        id: Id,
+        /// How.
+        change: Change,
+        /// Its number among all changes, see [`Supervisor::changes`].
+        number: u64,
+    },
     /// The entry has gone.
     Forgotten {
         /// Its number.
@@ -69,6 +76,12 @@ impl Supervisor {
             }
         }
         effect
+    }
+
+    /// How many changes of state there were. Those that are told of and have a higher number came
+    /// after this was asked, however long others have waited to be told of.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Whether the next thing to do is a launch.
@@ -135,7 +148,9 @@ impl Supervisor {
                 if let Some(process) = self.slot(id) {
                     process.told(&change, now);
                 }
-                self.effects.push_back(Effect::Told(id, change));
+                self.changes += 1;
+                let number = self.changes;
+                self.effects.push_back(Effect::Told { id, change, number });
             }
             Action::Forget => self.forget(id, now),
         }

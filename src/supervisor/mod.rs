@@ -68,6 +68,8 @@ pub struct Supervisor {
     pids: HashMap<Pid, Id>,
     deadlines: BTreeSet<(Instant, Id)>,
     effects: VecDeque<Effect>,
+    /// How many changes of state there were.
+    changes: u64,
     shutdown: Option<Shutdown>,
     /// Those whose state has changed since it was last asked.
     touched: BTreeSet<Id>,

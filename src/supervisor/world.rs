@@ -146,7 +146,7 @@ impl World {
                     let name = self.supervisor.get(id).unwrap().name();
                     self.diary.push(format!("{name} unhealthy"));
                 }
-                Effect::Told(id, change) => {
+                Effect::Told { id, change, .. } => {
                     let name = self.supervisor.get(id).unwrap().name();
                     self.diary.push(format!("{name} {}", change.to.name()));
                 }

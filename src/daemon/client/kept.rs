@@ -105,7 +105,7 @@ fn keep_task(task: &Task, all: &Supervisor, base: Base) -> KeptTask {
         Task::Clear(Clearing { pending, failed }) => {
             KeptTask::Clear { pending: pending.clone(), failed: *failed }
         }
-        Task::Wait(Waiting { goal, pending, until, failed }) => {
+        Task::Wait(Waiting { goal, pending, since: _, until, failed }) => {
             let kept = |(id, name): (&Id, &String)| {
                 let process = all.get(*id)?;
                 Some((process.program.name.to_string(), process.index, name.clone()))
@@ -134,7 +134,8 @@ fn take_up_task(task: KeptTask, all: &Supervisor, base: Base) -> std::io::Result
             };
             let pending = pending.into_iter().filter_map(known).collect();
             let until = until.map(|until| base.instant(until));
-            Task::Wait(Waiting { goal, pending, until, failed })
+            // An upgrade leaves no change untold, and they are counted anew.
+            Task::Wait(Waiting { goal, pending, since: 0, until, failed })
         }
     })
 }

@@ -243,7 +243,7 @@ impl Storm {
                     self.die(pid, Exit::Signal(signal));
                 }
             }
-            Effect::Told(id, _) | Effect::Rolled { id, .. } | Effect::Unhealthy(id, _) => {
+            Effect::Told { id, .. } | Effect::Rolled { id, .. } | Effect::Unhealthy(id, _) => {
                 assert!(self.supervisor.get(id).is_some(), "told of nobody");
             }
             Effect::Forgotten { id, .. } => {
