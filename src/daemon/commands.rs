@@ -274,6 +274,7 @@ impl Daemon {
         if let Some(client) = self.clients.get_mut(index) {
             client.wait_for(Waiting { goal, pending, since, until, failed });
         }
+        self.answer_in_vain(index);
     }
 
     /// Asks one. Its name, and the answer where there is nothing to wait for.

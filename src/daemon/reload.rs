@@ -133,6 +133,7 @@ impl Daemon {
         let event = self.daemon_event(EventName::Reloaded, message);
         self.publish(&event);
         self.rows_changed();
+        (0..self.clients.len()).for_each(|index| self.answer_in_vain(index));
     }
 
     /// The daemon's own settings. Those that count from the next start on stay as they are, so that a

@@ -30,14 +30,20 @@ impl Daemon {
             if number > waiting.since && waiting.pending.contains_key(&id) {
                 verdicts.extend(judge(waiting.goal, process, change).map(|verdict| (id, verdict)));
             }
-            if matches!(waiting.goal, Goal::Start | Goal::Restart) {
-                let others = waiting.pending.keys().filter(|other| ends_hope || **other == id);
-                let stuck = |id: &Id| Some((*id, stuck(&self.supervisor, *id)?));
-                verdicts.extend(others.filter_map(stuck));
-            }
+            verdicts.extend(in_vain(&self.supervisor, waiting, |other| ends_hope || other == id));
             for (id, verdict) in verdicts {
                 client.answer(id, verdict);
             }
+        }
+    }
+
+    /// Answers this client for those that wait in vain, where no change of state tells of it: they
+    /// were WAITING already, and were asked for again or have come to wait for something else.
+    pub(super) fn answer_in_vain(&mut self, index: usize) {
+        let Some(client) = self.clients.get_mut(index) else { return };
+        let Task::Wait(waiting) = &client.task else { return };
+        for (id, verdict) in in_vain(&self.supervisor, waiting, |_| true) {
+            client.answer(id, verdict);
         }
     }
 
@@ -125,6 +131,19 @@ fn judge(goal: Goal, process: &Process, change: &Change) -> Option<Verdict> {
         // That is not told by one state.
         Goal::Roll(_) => None,
     }
+}
+
+/// The answers for those among these that are to be started and wait for others in vain.
+fn in_vain(
+    supervisor: &Supervisor,
+    waiting: &Waiting,
+    among: impl Fn(Id) -> bool,
+) -> Vec<(Id, Verdict)> {
+    if !matches!(waiting.goal, Goal::Start | Goal::Restart) {
+        return Vec::new();
+    }
+    let ids = waiting.pending.keys().copied().filter(|id| among(*id));
+    ids.filter_map(|id| Some((id, stuck(supervisor, id)?))).collect()
 }
 
 /// The answer for one that waits for another, if nothing will come of that.

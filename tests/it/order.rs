@@ -193,6 +193,40 @@ fn what_is_disabled_is_neither_started_with_another_nor_starts_one() {
 }
 
 #[test]
+fn one_that_waits_already_is_answered_when_it_is_asked_for_again() {
+    let bench = Bench::up(&format!(
+        "{DB}web: {{cmd: sleep 1000, starttime: 0, autostart: no, depends_on: db}}"
+    ));
+    let waits = "web: WAITING for db, which is disabled; it goes on waiting\n";
+    assert_eq!(bench.ctl("disable db").status, 0);
+    for command in ["start web", "start web", "restart web"] {
+        let said = bench.ctl(command);
+        assert_eq!((said.status, said.out.as_str()), (1, waits), "{command}");
+    }
+    assert_eq!(bench.state("web"), "WAITING");
+}
+
+#[test]
+fn who_waits_is_answered_when_a_reload_leaves_it_waiting_in_vain() {
+    let programs = |needs: &str| {
+        format!(
+            "{}slow: {{cmd: sleep 1000, starttime: 1000}}\n\
+             web: {{cmd: sleep 1000, starttime: 0, autostart: no, depends_on: [{needs}]}}",
+            DB.replace("starttime", "autostart: no, starttime")
+        )
+    };
+    let bench = Bench::up(&programs("slow"));
+    let mut client = bench.client();
+    client.send("start web");
+    bench.until_state("web", "WAITING");
+    bench.configure(&programs("slow, db"));
+    assert_eq!(bench.ctl("reload").status, 0);
+    let why = "for db, which is STOPPED; for slow to be ready (STARTING)";
+    let said = format!("web WAITING {why}; it goes on waiting");
+    assert_eq!(results(&client.answer()), [said]);
+}
+
+#[test]
 fn a_circle_is_a_problem_of_the_file() {
     let bench = Bench::new(
         "a: {cmd: sleep 1, depends_on: b}\n\
