@@ -89,6 +89,7 @@ impl Supervisor {
             self.look_at_waiting(name, now);
         }
         self.release_all(now);
+        self.look_at_all_rolls(now);
     }
 
     /// Processes that there are take up the program's new policy and way to start.

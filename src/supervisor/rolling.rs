@@ -167,6 +167,13 @@ impl Supervisor {
         }
     }
 
+    /// What is asked of the current ones may have changed: whether that ends a turn.
+    pub(super) fn look_at_all_rolls(&mut self, now: Moment) {
+        let current = |roll: &Roll| roll.current.map(|turn| turn.id);
+        let current: Vec<Id> = self.rolls.iter().filter_map(current).collect();
+        current.into_iter().for_each(|id| self.look_at_rolls(id, now));
+    }
+
     fn end_turn(&mut self, number: u64) {
         if let Some(roll) = self.roll_mut(number) {
             roll.current = None;

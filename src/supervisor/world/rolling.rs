@@ -44,18 +44,48 @@ fn each_is_ready_before_the_next() {
     assert!(old.iter().all(|pid| !world.live.contains_key(pid)));
 }
 
-#[test]
-fn one_that_has_health_is_waited_for_until_it_is_well() {
-    let mut web = program("web", 2);
+fn checked(mut program: Program) -> Program {
     let second = Duration::from_secs(1);
-    web.policy_mut().health = Some(Health {
+    program.policy_mut().health = Some(Health {
         how: HealthHow::Exec(vec!["true".into()]),
         interval: second,
         timeout: second,
         retries: 1,
         start_period: Duration::ZERO,
     });
-    let mut world = World::new(vec![web]);
+    program
+}
+
+#[test]
+fn one_whose_health_is_not_asked_for_any_more_is_well() {
+    let mut world = World::new(vec![checked(program("web", 2))]);
+    world.wait(2);
+    world.roll("web");
+    world.wait(20);
+    assert_eq!((world.state("web:0"), world.results().len()), (StateName::Running, 0));
+    world.reload(vec![program("web", 2)]);
+    assert_eq!(world.results(), ["web:0 Replaced"]);
+    world.wait(2);
+    assert_eq!(world.results(), ["web:0 Replaced", "web:1 Replaced"]);
+    assert!(world.supervisor.rolls.is_empty());
+}
+
+#[test]
+fn one_that_a_reload_leaves_failing_without_end_is_not_waited_for() {
+    let mut world = World::new(vec![program("web", 2)]);
+    world.wait(2);
+    world.broken.insert("web:0".to_owned());
+    world.roll("web");
+    assert_eq!((world.state("web:0"), world.results().len()), (StateName::Backoff, 0));
+    let mut endless = program("web", 2);
+    endless.policy_mut().startretries = None;
+    world.reload(vec![endless]);
+    assert_eq!(world.results(), ["web:0 Failed(Backoff)", "web:1 Untouched"]);
+}
+
+#[test]
+fn one_that_has_health_is_waited_for_until_it_is_well() {
+    let mut world = World::new(vec![checked(program("web", 2))]);
     world.wait(2);
     let old = world.pid("web:0");
     world.roll("web");
