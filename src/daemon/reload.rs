@@ -25,6 +25,10 @@ impl Daemon {
 
     fn read_and_apply(&mut self, dry_run: bool) -> Vec<Reply> {
         if self.supervisor.is_shutting_down() {
+            if !dry_run {
+                let message = "reload failed, nothing was changed: the daemon is shutting down";
+                self.log(Level::Error, message, &[]);
+            }
             return vec![Reply::failed(1, "the daemon is shutting down: nothing is reloaded")];
         }
         let read = match self.read_again() {

@@ -101,6 +101,21 @@ fn nothing_is_started_during_a_shutdown() {
 }
 
 #[test]
+fn hup_during_a_shutdown_is_refused_in_the_log() {
+    let mut bench = stubborn("shutdown_time: 1000,", "stoptime: 1000");
+    signal(bench.pid(), libc::SIGTERM);
+    bench.until_state("a", "STOPPING");
+    signal(bench.pid(), libc::SIGHUP);
+    bench.until("it is told", |bench| {
+        let log = bench.log();
+        let mut told = log.lines().skip_while(|line| !line.ends_with("SIGHUP: reload"));
+        told.any(|line| line.ends_with("nothing was changed: the daemon is shutting down"))
+    });
+    signal(bench.pid(), libc::SIGTERM);
+    assert_eq!(bench.ended(), 0);
+}
+
+#[test]
 fn usr1_opens_the_log_again() {
     let bench = Bench::up(SLEEPER);
     bench.until_state("a", "RUNNING");
