@@ -5,7 +5,8 @@ use super::{Daemon, words};
 use crate::config::{Level, Signal};
 use crate::protocol::hello::Identity;
 use crate::protocol::{End, PidRow, Reply, Request, ResultRow, Row, Wait};
-use crate::supervisor::{Event, Id, Process, State};
+use crate::supervisor::{Event, Id, Pid, Process, State};
+use crate::sys::cause;
 
 /// The exit statuses that replies end with, as taskmasterctl(1) lists them.
 pub(super) mod exit {
@@ -206,18 +207,30 @@ impl Daemon {
         let mut exit = 0;
         let mut answer = Vec::with_capacity(ids.len() + 1);
         for id in ids {
-            let ok = self.supervisor.signal(id, signal.number());
             let Some(process) = self.supervisor.get(id) else { continue };
-            let message = if ok {
-                format!("{} sent", signal.name())
-            } else {
-                format!("{}: no process to take it", process.state.name())
+            let (name, state) = (process.name(), process.state);
+            let (ok, message) = match state.process() {
+                Some((pid, _)) => self.send_now(&name, pid, signal),
+                None => (false, format!("{}: no process to take it", state.name())),
             };
             exit = if ok { exit } else { exit::FAILED };
-            answer.push(Reply::Result(ResultRow { name: process.name(), ok, message }));
+            answer.push(Reply::Result(ResultRow { name, ok, message }));
         }
         answer.push(Reply::End(End { exit, error: None }));
         answer
+    }
+
+    /// Sends a signal, and says whether that went well. It has no turn among what is to be done:
+    /// no state hangs on it, and the answer tells what came of it.
+    fn send_now(&mut self, name: &str, pid: Pid, signal: Signal) -> (bool, String) {
+        match self.send(pid, signal.number(), false) {
+            Ok(()) => (true, format!("{} sent", signal.name())),
+            Err(error) => {
+                let message = format!("sending {}: {}", signal.name(), cause(&error));
+                self.log(Level::Error, &message, &[("name", name)]);
+                (false, message)
+            }
+        }
     }
 
     /// Start, stop or restart: asks all at once, and answers for each as it comes.

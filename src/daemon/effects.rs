@@ -92,15 +92,20 @@ impl Daemon {
         if live.is_none_or(|(live, _)| live != pid) {
             return;
         }
-        let sent = match self.adopted.get(pid) {
-            Some(process) => process.send(signal, group),
-            None => signals::send(pid, signal, group),
-        };
+        let sent = self.send(pid, signal, group);
         self.note_stop(id);
         if let Err(error) = sent {
             let name = self.supervisor.get(id).map(|process| process.name()).unwrap_or_default();
             let message = format!("sending {}: {}", words::signal_name(signal), cause(&error));
             self.log(Level::Error, &message, &[("name", &name)]);
+        }
+    }
+
+    /// Sends a signal to a live process, or to its whole group.
+    pub(super) fn send(&self, pid: i32, signal: i32, group: bool) -> std::io::Result<()> {
+        match self.adopted.get(pid) {
+            Some(process) => process.send(signal, group),
+            None => signals::send(pid, signal, group),
         }
     }
 

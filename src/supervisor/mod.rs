@@ -169,15 +169,6 @@ impl Supervisor {
         self.event(id, event, now);
     }
 
-    /// Sends a signal that somebody asked for. False: there is no process to take it.
-    pub fn signal(&mut self, id: Id, signal: i32) -> bool {
-        let Some((pid, _)) = self.get(id).and_then(|process| process.state.process()) else {
-            return false;
-        };
-        self.effects.push_back(Effect::Signal { id, pid, signal, group: false });
-        true
-    }
-
     /// Stops everything, dependents first; after `time` what still lives is killed. Called again: kills now.
     pub fn shut_down(&mut self, time: Duration, now: Moment) {
         if self.is_shutting_down() {

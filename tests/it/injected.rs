@@ -145,6 +145,23 @@ fn signals_that_cannot_be_sent_are_sent_again() {
 }
 
 #[test]
+fn a_signal_that_somebody_asks_for_and_cannot_be_sent_is_an_error() {
+    let bench = Bench::up("a: {cmd: sleep 1000, starttime: 0}\nb: {cmd: sleep 1, autostart: no}");
+    bench.until_state("a", "RUNNING");
+    let Some(fault) = Fault::of(bench.pid(), None, "kill:error=EPERM") else { return };
+    let said = bench.ctl("signal usr1 all");
+    let told = "a: sending USR1: Operation not permitted\nb: STOPPED: no process to take it\n";
+    assert_eq!((said.status, said.out.as_str()), (1, told));
+    assert!(
+        bench.log().contains("sending USR1: Operation not permitted name=a"),
+        "{}",
+        bench.log()
+    );
+    drop(fault);
+    assert_eq!(bench.ctl("signal CONT a").out, "a: CONT sent\n");
+}
+
+#[test]
 fn one_that_cannot_be_killed_is_stopping_until_it_can() {
     let stubborn = "[sh, -c, 'trap \"\" TERM; sleep 1000 & wait; sleep 1000']";
     let mut bench = Bench::up(&format!("a: {{cmd: {stubborn}, starttime: 0, stoptime: 0.1}}"));

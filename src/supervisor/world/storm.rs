@@ -150,12 +150,8 @@ impl Storm {
                 assert!(due.is_none_or(|due| due > self.now.at), "what was due is due for ever");
             }
             11 => {
-                // What the shell's `signal` does, whatever the signal.
-                if let Some(id) = self.any_id() {
-                    let taken = self.supervisor.signal(id, libc::SIGUSR1);
-                    let up = self.supervisor.get(id).unwrap().state.process().is_some();
-                    assert_eq!(taken, up);
-                }
+                self.roll();
+                return true;
             }
             12 => {
                 if let Some(id) = self.any_id() {
@@ -172,11 +168,9 @@ impl Storm {
                 return true;
             }
             _ => {
-                match self.dice.below(4) {
-                    // What a roll is yet to start is known while nothing changes what needs what.
-                    0 if !self.supervisor.has_rolls() => self.reload(),
-                    1 => self.roll(),
-                    _ => {}
+                // What a roll is yet to start is known while nothing changes what needs what.
+                if self.dice.below(4) == 0 && !self.supervisor.has_rolls() {
+                    self.reload();
                 }
                 return true;
             }
