@@ -120,6 +120,8 @@ impl Daemon {
         } else {
             self.supervisor.ask_again(id);
         }
+        // What it would have said of its exec went to the last daemon.
+        self.supervisor.event(id, Event::Executed(pid), self.now);
         Ok(event)
     }
 

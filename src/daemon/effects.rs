@@ -76,11 +76,13 @@ impl Daemon {
                     up.seen = seen;
                     self.journal.remember(up);
                 }
+                let mut event = Event::Spawned(child.pid);
                 if let Some(report) = child.report {
                     self.reports.insert(child.pid, report);
+                    event = Event::Forked(child.pid);
                 }
                 self.probes.launched(id, child.pid);
-                self.supervisor.event(id, Event::Spawned(child.pid), self.now);
+                self.supervisor.event(id, event, self.now);
             }
             Err(reason) => self.supervisor.spawn_failed(id, reason, self.now),
         }

@@ -121,16 +121,21 @@ impl Daemon {
         }
     }
 
-    /// What a child that was launched apart has told, if it was one: why it could not be executed.
+    /// What a child that was launched apart has told, if it was one: that it was executed, or why it
+    /// could not be.
     pub(super) fn read_report(&mut self, pid: i32) {
         let Some(report) = self.reports.remove(&pid) else { return };
-        let id = self.supervisor.by_pid(pid);
-        if let Some(failure) = spawn::failure_in(&report)
-            && let Some(id) = id
-            && let Some(process) = self.supervisor.get(id)
-        {
-            let reason = super::recipe::explain(&failure, process);
-            self.supervisor.exec_failed(id, reason);
+        let Some(id) = self.supervisor.by_pid(pid) else { return };
+        let Some(process) = self.supervisor.get(id) else { return };
+        match spawn::failure_in(&report) {
+            Some(failure) => {
+                let reason = super::recipe::explain(&failure, process);
+                self.supervisor.exec_failed(id, reason);
+            }
+            None => {
+                self.supervisor.event(id, Event::Executed(pid), self.now);
+                self.row_changed(id);
+            }
         }
     }
 }

@@ -47,6 +47,8 @@ impl Supervisor {
             | Event::Remove
             | Event::Kill
             | Event::Spawned(_)
+            | Event::Forked(_)
+            | Event::Executed(_)
             | Event::SpawnFailed
             | Event::Look
             | Event::Ready(_)

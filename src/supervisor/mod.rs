@@ -250,7 +250,7 @@ impl Supervisor {
             old.map(|pid| self.pids.remove(&pid));
             new.map(|pid| self.pids.insert(pid, id));
         }
-        if let Event::Spawned(_) = event {
+        if let Event::Spawned(_) | Event::Forked(_) = event {
             process.launched = Some(now.at);
         }
         for action in actions {

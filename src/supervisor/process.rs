@@ -13,7 +13,7 @@
 //!   launched: it has no pid, so a stop makes it STOPPED at once. A launch that fails, for
 //!   whatever step of it, is a *failed start*. One that succeeds ([`State::Starting`]) has a
 //!   pid and becomes RUNNING once it has been up for `starttime`, or, where `ready` is set, is
-//!   ready. An end before that is a failed start too, whatever the exit code. One that is not
+//!   ready. One that a launch did not wait for is executed first: it may yet fail to be. An end before that is a failed start too, whatever the exit code. One that is not
 //!   ready in time is stopped, as if somebody had asked, and has failed when it is gone.
 //! * A **failed start** goes to BACKOFF and is tried again after the next delay, whatever
 //!   `autorestart` says; after `startretries` retries it is FATAL.
@@ -50,6 +50,7 @@ pub const KILL_AGAIN: Duration = Duration::from_secs(1);
 /// When the next [`Event::Tick`] is due.
 pub fn deadline(policy: &Policy, state: State) -> Option<Instant> {
     match state {
+        State::Starting { awaits: Awaits::Exec, .. } => None,
         State::Starting { started, awaits, .. } => Some(started + patience(policy, awaits)),
         State::Backoff { until, .. } => Some(until),
         State::Stopping { stage: Stage::Killed(at), .. } => Some(at + KILL_AGAIN),
@@ -70,7 +71,7 @@ fn patience(policy: &Policy, awaits: Awaits) -> Duration {
         (Awaits::Ready { up: true }, Some(ready)) => ready.timeout,
         (Awaits::Ready { up: false }, Some(ready)) => policy.starttime.min(ready.timeout),
         // A reload may have taken away what it was to become.
-        (Awaits::Time, _) | (Awaits::Ready { .. }, None) => policy.starttime,
+        (Awaits::Exec | Awaits::Time, _) | (Awaits::Ready { .. }, None) => policy.starttime,
     }
 }
 
@@ -92,7 +93,9 @@ pub fn on_event(
         Event::Remove => step.remove(state),
         Event::Keep { start } => step.keep(state, start),
         Event::Kill => step.kill(state),
-        Event::Spawned(pid) => step.spawned(state, pid),
+        Event::Spawned(pid) => step.spawned(state, pid, Awaits::Time),
+        Event::Forked(pid) => step.spawned(state, pid, Awaits::Exec),
+        Event::Executed(pid) => step.executed(state, pid),
         Event::SpawnFailed => step.spawn_failed(state),
         Event::Ready(pid) => step.ready(state, pid),
         Event::Unhealthy(pid) => step.unhealthy(state, pid),

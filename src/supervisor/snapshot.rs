@@ -299,6 +299,7 @@ mod tests {
             State::Waiting { retries, asked },
             State::Spawning { from: StateName::Backoff, retries, asked },
             State::Starting { pid, started, retries, awaits },
+            State::Starting { pid, started, retries, awaits: Awaits::Exec },
             State::Running { pid, started },
             State::Backoff { until: later, retries },
             stopping(Stage::Held, Then::Follow),

@@ -8,12 +8,13 @@ use super::process::{Next, Step, sigkill};
 use super::state::{Action, Awaits, Change, Pid, State, Then};
 
 impl Step<'_> {
-    pub(super) fn spawned(&self, state: State, pid: Pid) -> Next {
+    /// What it awaits where it does not have to be ready.
+    pub(super) fn spawned(&self, state: State, pid: Pid, awaits: Awaits) -> Next {
         match state {
             State::Spawning { from, retries, .. } => {
                 let awaits = match self.policy.ready {
                     Some(_) => Awaits::Ready { up: false },
-                    None => Awaits::Time,
+                    None => awaits,
                 };
                 let to = State::Starting { pid, started: self.now(), retries, awaits };
                 let tell = Action::Tell(Change { from, to, pid: Some(pid), end: None });
@@ -30,6 +31,23 @@ impl Step<'_> {
             | State::Stopping { .. }
             | State::Exited { .. }
             | State::Fatal { .. } => (state, vec![sigkill(pid)]),
+        }
+    }
+
+    pub(super) fn executed(&self, state: State, which: Pid) -> Next {
+        match state {
+            State::Starting { pid, started, retries, awaits: Awaits::Exec } if pid == which => {
+                self.tick(State::Starting { pid, started, retries, awaits: Awaits::Time })
+            }
+            State::Stopped
+            | State::Waiting { .. }
+            | State::Spawning { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Stopping { .. }
+            | State::Exited { .. }
+            | State::Fatal { .. } => (state, vec![]),
         }
     }
 
@@ -89,6 +107,7 @@ impl Step<'_> {
     /// What one that is STARTING waited for is due.
     pub(super) fn waited(&self, pid: Pid, started: Instant, retries: u32, awaits: Awaits) -> Next {
         match (awaits, &self.policy.ready) {
+            (Awaits::Exec, _) => (State::Starting { pid, started, retries, awaits }, vec![]),
             (Awaits::Time, _) | (Awaits::Ready { .. }, None) => self.running(pid, started),
             (Awaits::Ready { .. }, Some(ready)) if self.now() >= started + ready.timeout => {
                 self.ask(pid, started, Then::Fail { retries })

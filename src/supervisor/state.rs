@@ -105,6 +105,8 @@ pub enum Enough {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Awaits {
+    /// To be executed, and then as [`Awaits::Time`]. What has to be ready says that itself.
+    Exec,
     /// To be up for `starttime`.
     Time,
     /// To be ready, within the `timeout` of `ready`.
@@ -182,8 +184,12 @@ pub enum Event {
     },
     /// Time is up for all: SIGKILL now.
     Kill,
-    /// It was launched and has this pid.
+    /// It was launched, was executed and has this pid.
     Spawned(Pid),
+    /// It was launched and has this pid; whether it can be executed is yet to be heard.
+    Forked(Pid),
+    /// The process with this pid was executed, or nobody can tell any more.
+    Executed(Pid),
     /// It could not be launched.
     SpawnFailed,
     /// The process with this pid is ready, as `ready` has it.

@@ -35,6 +35,9 @@ struct World {
 enum Happening {
     Asked(Event),
     Launched,
+    /// It is there, and is yet to be executed.
+    Forked,
+    Executed,
     LaunchFailed,
     Ended(Exit),
     /// Said of the one that lives.
@@ -52,7 +55,7 @@ enum Happening {
     Spent,
 }
 
-const HAPPENINGS: [Happening; 24] = [
+const HAPPENINGS: [Happening; 26] = [
     Happening::Asked(Event::Start),
     Happening::Asked(Event::Stop),
     Happening::Asked(Event::Restart),
@@ -69,6 +72,8 @@ const HAPPENINGS: [Happening; 24] = [
     Happening::Holds,
     Happening::Spent,
     Happening::Launched,
+    Happening::Forked,
+    Happening::Executed,
     Happening::LaunchFailed,
     Happening::Ended(Exit::Code(0)),
     Happening::Ended(Exit::Code(1)),
@@ -123,13 +128,19 @@ impl World {
                 self.spent = true;
                 None
             }
-            Happening::Launched | Happening::LaunchFailed if !self.spawn_wanted => None,
-            Happening::Launched => {
+            Happening::Launched | Happening::Forked | Happening::LaunchFailed
+                if !self.spawn_wanted =>
+            {
+                None
+            }
+            Happening::Launched | Happening::Forked => {
                 self.spawn_wanted = false;
                 self.live = Some(self.next_pid);
                 self.next_pid += 1;
-                self.live.map(Event::Spawned)
+                let is_executed = matches!(happening, Happening::Launched);
+                self.live.map(if is_executed { Event::Spawned } else { Event::Forked })
             }
+            Happening::Executed => self.live.map(Event::Executed),
             Happening::LaunchFailed => {
                 self.spawn_wanted = false;
                 Some(Event::SpawnFailed)
@@ -194,7 +205,7 @@ impl World {
         let due = deadline(&program.policy, state);
         let waits = matches!(
             state,
-            State::Starting { .. }
+            State::Starting { awaits: Awaits::Time | Awaits::Ready { .. }, .. }
                 | State::Backoff { .. }
                 | State::Stopping { stage: Stage::Asked(_) | Stage::Killed(_), .. }
         );
@@ -256,8 +267,12 @@ fn check_wishes(world: &World, program: &Program, before: State, event: Event, a
             );
         }
         (Event::Tick, State::Running { .. }) => assert!(
-            !matches!(before, State::Starting { awaits: Awaits::Ready { .. }, .. }),
-            "nobody said that it is ready"
+            !matches!(before, State::Starting { awaits: Awaits::Ready { .. } | Awaits::Exec, .. }),
+            "nobody said that it is ready, or was executed"
+        ),
+        (Event::Ended(..), State::Exited { .. }) => assert!(
+            !matches!(before, State::Starting { awaits: Awaits::Exec, .. }),
+            "one that was never executed has failed to start"
         ),
         (Event::Tick | Event::Keep { .. }, _) if matches!(before, State::Fatal { .. }) => {
             assert_eq!(after, before)

@@ -10,8 +10,10 @@ mod capture;
 mod completions;
 mod facts;
 mod inject;
+mod lease;
 mod post_office;
 
+mod apart;
 mod clock;
 mod container;
 mod detach;

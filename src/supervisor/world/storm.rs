@@ -50,6 +50,8 @@ struct Storm {
     now: Moment,
     next_pid: Pid,
     live: BTreeSet<Pid>,
+    /// Of those the ones of which nobody has heard that they were executed.
+    unexecuted: BTreeSet<Pid>,
     /// Ended and not reaped.
     zombies: BTreeMap<Pid, Exit>,
     /// Those that a person has stopped since anybody wanted them up.
@@ -71,6 +73,7 @@ impl Storm {
             now: Moment { at, wall: SystemTime::UNIX_EPOCH, dice: 0.0 },
             next_pid: 100,
             live: BTreeSet::new(),
+            unexecuted: BTreeSet::new(),
             zombies: BTreeMap::new(),
             stopped: BTreeSet::new(),
         };
@@ -134,7 +137,7 @@ impl Storm {
 
     /// One thing happens. Whether somebody wanted it, who may then have what was given up again.
     fn step(&mut self) -> bool {
-        match self.dice.below(16) {
+        match self.dice.below(17) {
             0..=4 => self.perform(),
             5 | 6 => self.reap(),
             7 | 8 => {
@@ -152,6 +155,13 @@ impl Storm {
             11 => {
                 self.roll();
                 return true;
+            }
+            16 => {
+                if let Some(pid) = self.unexecuted.pop_first()
+                    && let Some(id) = self.supervisor.by_pid(pid)
+                {
+                    self.supervisor.event(id, Event::Executed(pid), self.now);
+                }
             }
             12 => {
                 if let Some(id) = self.any_id() {
@@ -220,7 +230,12 @@ impl Storm {
                     return self.supervisor.spawn_failed(id, "gone".to_owned(), self.now);
                 }
                 self.live.insert(self.next_pid);
-                self.supervisor.event(id, Event::Spawned(self.next_pid), self.now);
+                let apart = self.dice.below(4) == 0;
+                let event = if apart { Event::Forked } else { Event::Spawned };
+                if apart {
+                    self.unexecuted.insert(self.next_pid);
+                }
+                self.supervisor.event(id, event(self.next_pid), self.now);
                 self.next_pid += 1;
             }
             Effect::Signal { id, pid, signal, group } => {
@@ -274,6 +289,11 @@ impl Storm {
         let real: BTreeSet<Pid> = self.live.iter().chain(self.zombies.keys()).copied().collect();
         assert_eq!(known, real, "what is known and what there is");
         assert_eq!(self.supervisor.alive(), real.len());
+        let runs = |pid: &&Pid| {
+            let process = self.supervisor.by_pid(**pid).and_then(|id| self.supervisor.get(id));
+            process.is_some_and(|process| matches!(process.state, State::Running { .. }))
+        };
+        assert_eq!(self.unexecuted.iter().find(runs), None, "up before it was executed");
     }
 
     fn live(&mut self) {

@@ -2,11 +2,10 @@
 
 use serde_json::json;
 
-use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
 
 use crate::bench::{Bench, is_root, lives, signal, until};
+use crate::lease::Lease;
 
 #[test]
 fn what_lives_keeps_its_pid_and_its_age() {
@@ -221,19 +220,7 @@ fn who_is_held_up_at_its_exec_keeps_out_no_daemon() {
     let mut bench = Bench::new("");
     std::fs::set_permissions(bench.path(""), PermissionsExt::from_mode(0o755)).unwrap();
     std::fs::copy("/bin/sleep", bench.path("slow")).unwrap();
-    // Whoever opens a file that somebody has a lease on waits until that is given up.
-    let mut holder = std::process::Command::new("python3");
-    holder.current_dir(bench.path("")).stdin(Stdio::piped()).stdout(Stdio::piped()).args([
-        "-c",
-        "import fcntl, signal, sys\n\
-         signal.signal(signal.SIGIO, signal.SIG_IGN)\n\
-         file = open('slow')\n\
-         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n\
-         print('held', flush=True)\n\
-         sys.stdin.read()",
-    ]);
-    let mut holder = holder.spawn().unwrap();
-    holder.stdout.take().unwrap().read_exact(&mut [0; 5]).unwrap();
+    let lease = Lease::on(&bench, "slow");
     bench.configure("a: {cmd: [./slow, 1000], user: nobody, starttime: 0, stdout: discard}");
     bench.start();
     let pid = bench.pid_of("a");
@@ -245,8 +232,7 @@ fn who_is_held_up_at_its_exec_keeps_out_no_daemon() {
     bench.start();
     assert_ne!(name(), "slow\n", "it waits still");
     assert_eq!(bench.pid_of("a"), pid);
-    drop(holder.stdin.take());
-    holder.wait().unwrap();
+    drop(lease);
     bench.until("it goes on", |_| name() == "slow\n");
     assert_eq!(bench.ctl("stop a").status, 0);
 }

@@ -1,0 +1,83 @@
+//! Programs that take a while to be executed, as from a file system over a network: what they are
+//! until then, and what they become.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::bench::{Bench, Wire, is_root, status_of};
+use crate::facts::{exit, words};
+use crate::lease::Lease;
+
+/// A program of another user, which is launched apart and takes as long to execute as a lease lasts.
+fn held_up(bench: &mut Bench, content: &[u8], keys: &str) -> Lease {
+    std::fs::set_permissions(bench.path(""), PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::write(bench.path("slow"), content).unwrap();
+    std::fs::set_permissions(bench.path("slow"), PermissionsExt::from_mode(0o755)).unwrap();
+    let lease = Lease::on(bench, "slow");
+    bench.configure(&format!(
+        "a: {{cmd: [./slow, 1000], user: nobody, autostart: no, stdout: discard, {keys}}}\n\
+         b: {{cmd: sleep 1000, starttime: 0, depends_on: a}}"
+    ));
+    bench.start();
+    lease
+}
+
+/// What is told of a process, up to this.
+fn told_of(events: &mut Wire, name: &str, last: &str) -> Vec<String> {
+    let mut told: Vec<String> = Vec::new();
+    while told.last().is_none_or(|event| event != last) {
+        told.push(events.event_of(name)["event"].as_str().unwrap().to_owned());
+    }
+    told
+}
+
+#[test]
+fn one_that_cannot_be_executed_after_a_while_has_failed_to_start() {
+    if !is_root() {
+        return;
+    }
+    let mut bench = Bench::new("");
+    let keys = "starttime: 0, startretries: 0";
+    let lease = held_up(&mut bench, b"this is no program", keys);
+    let (mut client, mut events) = (bench.client(), bench.follower());
+    client.send("start a");
+    bench.until("it is on its way", |bench| bench.row("a")["pid"].is_i64());
+    let pid = bench.pid_of("a");
+    bench.until("it is at its exec", |_| status_of(pid, "Uid").starts_with("65534"));
+    let row = bench.row("a");
+    assert_eq!(
+        (&row["state"], &row["description"]),
+        (&"STARTING".into(), &"being executed".into())
+    );
+    assert_eq!(bench.state("b"), "WAITING");
+    drop(lease);
+    let why = "executing ./slow: Exec format error";
+    let answer = client.answer();
+    assert_eq!((exit(&answer), words(&answer)), (1, vec![format!("a: FATAL: {why}")]));
+    assert_eq!(told_of(&mut events, "a", "fatal"), ["starting", "fatal"]);
+    assert_eq!(bench.state("b"), "WAITING");
+}
+
+#[test]
+fn one_that_is_executed_after_a_while_runs_from_then_on() {
+    if !is_root() {
+        return;
+    }
+    let mut bench = Bench::new("");
+    let sleep = std::fs::read("/bin/sleep").unwrap();
+    let lease = held_up(&mut bench, &sleep, "starttime: 0");
+    let (mut client, mut events) = (bench.client(), bench.follower());
+    client.send("start a");
+    bench.until("it is on its way", |bench| bench.row("a")["pid"].is_i64());
+    let pid = bench.pid_of("a");
+    bench.until("it is at its exec", |_| status_of(pid, "Uid").starts_with("65534"));
+    assert_eq!(bench.state("a"), "STARTING");
+    // It goes on with another version.
+    assert_eq!(bench.ctl("upgrade").status, 0);
+    assert_eq!(bench.state("a"), "STARTING");
+    drop(lease);
+    let answer = client.answer();
+    assert_eq!((exit(&answer), words(&answer)), (0, vec!["a: started".into()]));
+    assert_eq!(bench.pid_of("a"), pid);
+    bench.until_state("b", "RUNNING");
+    assert_eq!(told_of(&mut events, "a", "running"), ["starting", "running"]);
+}
