@@ -10,7 +10,7 @@ use crate::supervisor::{Change, Effect, Event, Id, Stage, State};
 use crate::sys::{cause, identity, signals};
 
 impl Daemon {
-    /// Performs effects, first in first out, as many as a turn may.
+    /// Performs effects, launches last, as many as a turn may.
     pub(super) fn perform(&mut self) {
         self.perform_some();
         // One write to the journal for all that was sent in a turn, not a thousand: should the
@@ -47,7 +47,7 @@ impl Daemon {
     }
 
     fn spawn(&mut self, id: Id) {
-        // A stop may have overtaken it.
+        // What it depends on may have ended meanwhile.
         if !self.supervisor.wants_spawn(id, self.now) {
             return;
         }

@@ -4,7 +4,8 @@
 //! the timer and poll; read the clocks once; signals (drain the pipe, then take the
 //! flags), and with them the deaths and a reload; what is due; what clients have
 //! sent; newcomers; the effects of all that, first in first out, each of which may queue
-//! more; then what is to be sent; and out, when a shutdown has nothing left to wait for.
+//! more, and once none of them is left a launch; then what is to be sent; and out, when a
+//! shutdown has nothing left to wait for.
 //!
 //! Nothing in a turn blocks, and a turn costs what has happened: launches are done a few at
 //! a time, so that a thousand starts do not keep a client waiting.

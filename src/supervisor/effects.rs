@@ -1,7 +1,12 @@
 //! What is to be done: how the actions of a step become effects, and what comes of those.
 //!
-//! They stand in a queue, first in first out. Whoever performs them takes one after the other,
-//! and reports back how a launch went. Which actions a step has is told in [`super::process`].
+//! They stand in a queue, first in first out, but for launches, which have one of their own and
+//! come when nothing else is to be done: there may be thousands of them, each takes its time, and
+//! neither a signal nor news of another process is to wait for that. Nothing is the worse for it. A
+//! signal goes to a pid, which only a launch that has been can have brought; what is told of a
+//! process that is to be launched happened before; and one that was forgotten is let go of before
+//! another of its name is launched. Whoever performs them takes one after the other, and reports
+//! back how a launch went. Which actions a step has is told in [`super::process`].
 
 use std::rc::Rc;
 
@@ -63,10 +68,11 @@ pub enum Effect {
 impl Supervisor {
     /// The next thing to do.
     pub fn next_effect(&mut self) -> Option<Effect> {
-        let effect = self.effects.pop_front();
+        let effect = self.effects.pop_front().or_else(|| self.next_launch());
         if effect.is_none() {
             // A thousand starts have been, and need not be for a while.
             self.effects.shrink_to(EFFECTS_KEPT);
+            self.launches.shrink_to(EFFECTS_KEPT);
         }
         if let Some(Effect::Forgotten { id, .. }) = effect {
             // All that was to be told of it has been: its number is free.
@@ -84,18 +90,31 @@ impl Supervisor {
         self.changes
     }
 
-    /// Whether the next thing to do is a launch.
+    /// The next that still waits to be launched. One that was stopped meanwhile has left its
+    /// number in the queue: should another have that by now, or it itself wait again, it is
+    /// launched in this place, and what stands behind is left over in turn.
+    fn next_launch(&mut self) -> Option<Effect> {
+        while let Some(id) = self.launches.pop_front() {
+            let state = self.get(id).map(|process| process.state);
+            if let Some(State::Spawning { .. }) = state {
+                return Some(Effect::Spawn(id));
+            }
+        }
+        None
+    }
+
+    /// Whether there is nothing to do but to launch.
     pub fn is_launch_next(&self) -> bool {
-        matches!(self.effects.front(), Some(Effect::Spawn(_)))
+        self.effects.is_empty() && !self.launches.is_empty()
     }
 
     /// Whether there is something to do.
     pub fn has_effects(&self) -> bool {
-        !self.effects.is_empty()
+        !self.effects.is_empty() || !self.launches.is_empty()
     }
 
     /// Its turn to be launched has come: whether it still waits for that. An [`Effect::Spawn`]
-    /// may have been overtaken by a stop, or by the end of what it depends on.
+    /// may have been overtaken by the end of what it depends on.
     pub fn wants_spawn(&mut self, id: Id, now: Moment) -> bool {
         self.event(id, Event::Look, now);
         let Some(process) = self.slot(id) else { return false };
@@ -133,7 +152,7 @@ impl Supervisor {
                     process.since = Some(now.wall);
                     process.ever = true;
                 }
-                self.effects.push_back(Effect::Spawn(id));
+                self.launches.push_back(id);
             }
             Action::Signal { pid, signal, group } => {
                 self.effects.push_back(Effect::Signal { id, pid, signal, group });

@@ -2,7 +2,7 @@
 //!
 //! Pure. What has happened comes in as calls ([`Supervisor::event`],
 //! [`Supervisor::tick`], [`Supervisor::apply`], ...); what shall be done comes out as
-//! [`Effect`]s, first in first out. Whoever performs them reports back what came of
+//! [`Effect`]s, first in first out, launches last. Whoever performs them reports back what came of
 //! it. How one process steps from state to state is told in [`process`].
 //!
 //! A turn costs what has happened: processes are found by pid and by name through
@@ -70,6 +70,8 @@ pub struct Supervisor {
     effects: VecDeque<Effect>,
     /// How many changes of state there were.
     changes: u64,
+    /// Those that wait to be launched.
+    launches: VecDeque<Id>,
     shutdown: Option<Shutdown>,
     /// Those whose state has changed since it was last asked.
     touched: BTreeSet<Id>,

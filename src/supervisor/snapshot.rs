@@ -251,7 +251,7 @@ impl Supervisor {
             self.pids.insert(pid, id);
         }
         if matches!(state, State::Spawning { .. }) {
-            self.effects.push_back(Effect::Spawn(id));
+            self.launches.push_back(id);
         }
         self.arm(id);
         self.settle(id, now);

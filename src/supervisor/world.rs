@@ -1,6 +1,7 @@
 //! Many processes in a scripted world with a clock that is moved by hand. What must hold whatever
 //! happens is looked at after every step; the stories themselves stand beside it.
 
+mod launches;
 mod limits;
 mod order;
 mod random;

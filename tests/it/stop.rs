@@ -277,3 +277,27 @@ fn the_daemons_pid_and_those_of_processes_can_be_asked_for() {
     bench.ctl("stop a");
     assert_eq!(bench.ctl("pid a").status, 1);
 }
+
+#[test]
+fn a_stop_does_not_wait_for_launches_that_were_asked_for_before() {
+    let bench = Bench::up(&format!(
+        "{SLEEPER}\n\
+         many: {{cmd: sleep 1000, numprocs: 300, autostart: false, stdout: discard, stderr: discard}}"
+    ));
+    bench.until_state("a", "RUNNING");
+    let mut events = bench.follower();
+    // One after the other, as fast as they can be heard.
+    let mut client = bench.client();
+    client.send("start --no-wait many\nstop a");
+    let mut started = 0;
+    loop {
+        let event = events.line().expect("it ends")["event"].take();
+        match event["event"].as_str().unwrap() {
+            "starting" => started += 1,
+            "stopping" => break assert_eq!(event["name"], "a"),
+            other => panic!("{other}"),
+        }
+    }
+    assert!(started < 100, "{started} were launched first");
+    assert_eq!(events.until_event("stopped", "a")["exit"], json!({"signal": "TERM"}));
+}
