@@ -202,6 +202,8 @@ impl Daemon {
             self.read_clock();
             self.write_journal();
             self.perform();
+            // What could not even be launched wakes nobody: it may be over by now.
+            self.mind_the_end();
             self.tend_logger();
             self.log.flush();
             if !self.supervisor.has_effects() {
@@ -215,7 +217,10 @@ impl Daemon {
         // Where nothing was launched, nothing may wake it for days.
         self.tend_reports();
         self.flush();
-        while !self.turn() {}
+        let mut is_over = self.is_finished();
+        while !is_over {
+            is_over = self.turn();
+        }
         let status = self.status;
         self.end();
         status

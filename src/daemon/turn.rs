@@ -236,7 +236,8 @@ impl Daemon {
         self.log.flush();
     }
 
-    fn is_finished(&mut self) -> bool {
+    /// Whether a shutdown has nothing left to wait for.
+    pub(super) fn is_finished(&mut self) -> bool {
         if !self.supervisor.is_shutting_down()
             || self.supervisor.alive() > 0
             || self.supervisor.has_effects()

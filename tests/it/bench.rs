@@ -170,12 +170,12 @@ impl Bench {
 
     /// Waits until the daemon has ended, and tells its exit status.
     pub fn ended(&mut self) -> i32 {
-        let mut daemon = self.daemon.take().unwrap();
         let mut status = None;
         until("the daemon ends", || {
-            status = daemon.try_wait().unwrap();
+            status = self.daemon.as_mut().unwrap().try_wait().unwrap();
             status.is_some()
         });
+        self.daemon = None;
         status.unwrap().code().unwrap_or(-1)
     }
 

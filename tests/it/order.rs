@@ -382,15 +382,8 @@ fn a_rolling_restart_goes_on_without_the_client() {
 fn ends_by_itself(keys: &str, programs: &str) -> (i32, Bench) {
     let mut bench = Bench::new("{}");
     bench.configure_daemon(keys, programs);
-    let mut daemon = bench.daemon_command();
-    let mut child = daemon.spawn().unwrap();
-    let mut status = None;
-    bench.until("it ends", |_| {
-        status = child.try_wait().unwrap();
-        status.is_some()
-    });
-    let status = status.and_then(|status| status.code()).unwrap_or(-1);
-    (status, std::mem::replace(&mut bench, Bench::new("{}")))
+    bench.launch(bench.daemon_command());
+    (bench.ended(), bench)
 }
 
 #[test]
@@ -407,6 +400,18 @@ fn a_daemon_whose_work_is_done_ends_as_its_work_did() {
     assert_eq!(ends_by_itself(all, &(bad("exit 4") + after)).0, 4, "what waits never started");
     let gone = format!("{ok}gone: {{cmd: /nowhere/to/be/found, startretries: 0}}\n");
     assert_eq!(ends_by_itself(all, &gone).0, 127);
+}
+
+#[test]
+fn a_daemon_whose_work_is_over_before_it_has_begun_ends_too() {
+    // Nothing lives that could wake it.
+    let job =
+        |keys: &str| format!("job: {{cmd: ./job, env_file: gone.env, startretries: 0{keys}}}\n");
+    assert_eq!(ends_by_itself("exit_when: all_exited,", &job("")).0, 127);
+    let (status, bench) =
+        ends_by_itself("", &(job(", critical: yes") + "web: {cmd: sleep 1000, starttime: 0}\n"));
+    assert_eq!(status, 127);
+    assert!(bench.log().contains("stopped name=web"), "{}", bench.log());
 }
 
 #[test]
