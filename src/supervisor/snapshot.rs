@@ -39,6 +39,9 @@ pub struct Snapshot {
     /// When it was started lately without anybody asking: what counts for `max_restarts`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restarted: Vec<u64>,
+    /// It only ever waited: no start of it was tried, though it has entered a state.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untried: bool,
 }
 
 /// A [`State`] as it is written down. Never change what a name means: older ones are read.
@@ -200,6 +203,7 @@ impl Process {
             failure: self.failure.as_deref().cloned(),
             failed_at: self.failed_at.map(|at| base.nanos(at)),
             restarted: self.restarted.times().map(|at| base.nanos(at)).collect(),
+            untried: self.since.is_some() && !self.ever,
         }
     }
 }
@@ -244,7 +248,7 @@ impl Supervisor {
             process.last_failure.clone_from(&process.failure);
             process.failed_at = left.failed_at.map(|at| base.instant(at));
             process.restarted = left.restarted.iter().map(|at| base.instant(*at)).collect();
-            process.ever = left.since.is_some();
+            process.ever = left.since.is_some() && !left.untried;
             process.launched = state.process().map(|(_, started)| started);
         }
         if let Some((pid, _)) = state.process() {

@@ -198,6 +198,7 @@ pub(super) mod tests {
             failure: None,
             failed_at: Some(5),
             restarted: vec![3, 4],
+            untried: false,
         }
     }
 

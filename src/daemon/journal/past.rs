@@ -93,6 +93,7 @@ impl Past {
                     failure: None,
                     failed_at: None,
                     restarted: last.map(|last| last.restarted).unwrap_or_default(),
+                    untried: false,
                 };
                 Left { process, digest: up.digest, up: Some(up), was_asked: false }
             }

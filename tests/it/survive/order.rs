@@ -64,3 +64,20 @@ fn a_stop_that_is_held_is_not_on_record_as_heard_after_an_upgrade() {
     bench.until_state("db", "STOPPED");
     bench.stop();
 }
+
+#[test]
+fn what_only_ever_waited_keeps_no_daemon_from_ending_after_an_upgrade() {
+    let mut bench = Bench::new("{}");
+    bench.configure_daemon(
+        "exit_when: all_exited,",
+        "a: {cmd: \"sh -c 'until [ -e go ]; do sleep 0.02; done; exit 4'\", starttime: 0, autorestart: never}\n\
+         b: {cmd: sleep 1000, depends_on: {a: completed}}",
+    );
+    bench.start();
+    bench.until_state("b", "WAITING");
+    for _ in 0..2 {
+        assert_eq!(bench.ctl("upgrade").status, 0);
+    }
+    bench.write("go", "");
+    assert_eq!(bench.ended(), 4);
+}
