@@ -189,6 +189,7 @@ impl Daemon {
             self.reap();
         }
         if self.is_due(self.supervisor.next_deadline()) {
+            self.hear_the_late();
             self.supervisor.tick(self.now);
         }
         self.tick_probes();

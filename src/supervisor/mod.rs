@@ -130,6 +130,18 @@ impl Supervisor {
         first.into_iter().chain(kill).min()
     }
 
+    /// Those that [`Supervisor::tick`] will find not to be ready in time.
+    pub fn late(&self, now: Moment) -> Vec<Id> {
+        let due = self.deadlines.iter().take_while(|(at, _)| *at <= now.at).map(|(_, id)| *id);
+        let is_late = |id: &Id| {
+            let Some(process) = self.get(*id) else { return false };
+            let State::Starting { started, awaits, .. } = process.state else { return false };
+            let ready = process.program.policy.ready.as_ref();
+            awaits != Awaits::Time && ready.is_some_and(|ready| started + ready.timeout <= now.at)
+        };
+        due.filter(is_late).collect()
+    }
+
     /// Time has passed: everything that is due happens.
     pub fn tick(&mut self, now: Moment) {
         while let Some(&(at, id)) = self.deadlines.first() {

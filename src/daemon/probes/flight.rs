@@ -1,16 +1,13 @@
 //! Probes in flight: when they begin, how they go on, and what their answers amount to.
 
-use std::os::fd::AsFd as _;
 use std::time::Instant;
 
 use super::attempt::{Answer, Attempt, NoProbe};
 use super::schedule::{Schedule, Verdict};
 use super::watch::{Flight, Question, Watch};
 use super::{Budget, LATER, Part, Probes, Wanted, What};
-use crate::daemon::when::span;
 use crate::supervisor::{Exit, Id, Pid};
-use crate::sys::poll::{Interest, Ready};
-use crate::sys::signals;
+use crate::sys::poll::Ready;
 
 impl Probes {
     /// The descriptor of a probe is ready.
@@ -36,7 +33,7 @@ impl Probes {
         }
     }
 
-    fn answered(&mut self, id: Id, answer: &Answer, now: Instant) {
+    pub(super) fn answered(&mut self, id: Id, answer: &Answer, now: Instant) {
         let Some(watch) = self.watches.get_mut(&id) else { return };
         let before = watch.note();
         let verdict = watch.answered(answer, now);
@@ -77,38 +74,6 @@ impl Probes {
             }
         }
         None
-    }
-
-    /// What is over by now is over.
-    fn pass_time(&mut self, id: Id, now: Instant) {
-        let Some(watch) = self.watches.get_mut(&id) else { return };
-        if let Some(post) = &mut watch.post
-            && post.it.muted_until().is_some_and(|at| at <= now)
-        {
-            post.it.unmute();
-            let _ = self.set.epoll.change(post.it.mailbox.as_fd(), post.token, Interest::Read);
-        }
-        let starved = watch.starved(now);
-        let late = watch.flight.take_if(|flight| flight.until.is_some_and(|until| until <= now));
-        if let Some(time) = starved {
-            self.complain(id, format!("no WATCHDOG=1 within {}", span(time)));
-            self.tell(id, What::Unhealthy);
-        }
-        if let Some(flight) = late {
-            let answer = Err(flight.attempt.too_late(flight.limit));
-            self.give_up(id, flight);
-            self.answered(id, &answer, now);
-        }
-    }
-
-    /// A probe whose time is over. A command is killed, and keeps its place until it is gone: never
-    /// is there one on top of another.
-    fn give_up(&mut self, id: Id, flight: Flight) {
-        let Attempt::Command(command) = &flight.attempt else { return self.land(flight) };
-        let _ = signals::send(command.pid, signals::KILL, true);
-        if let Some(watch) = self.watches.get_mut(&id) {
-            watch.flight = Some(Flight { until: None, is_over: true, ..flight });
-        }
     }
 
     /// A probe has begun, or could not.

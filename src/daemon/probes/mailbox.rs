@@ -60,12 +60,14 @@ impl Post {
         self.user
     }
 
-    /// Reads what has come for the process with this pid.
-    pub(super) fn read(&mut self, pid: i32, now: Instant) -> Vec<Heard> {
+    /// Reads what has come for the process with this pid, and tells whether there may be more.
+    pub(super) fn read(&mut self, pid: i32, now: Instant) -> (Vec<Heard>, bool) {
         let mut heard = Vec::new();
         let mut buffer = [0; LONGEST];
         for _ in 0..A_TURN {
-            let Ok(Some(datagram)) = self.mailbox.receive(&mut buffer) else { break };
+            let Ok(Some(datagram)) = self.mailbox.receive(&mut buffer) else {
+                return (heard, false);
+            };
             self.count(now);
             if !datagram.sender.is_some_and(|sender| self.counts(sender, pid)) {
                 heard.extend(self.complain(datagram.sender));
@@ -75,7 +77,7 @@ impl Post {
             let text = datagram.length.and_then(|length| buffer.get(..length));
             heard.extend(text.map(|text| Heard::Notice(notice::parse(text))));
         }
-        heard
+        (heard, true)
     }
 
     fn count(&mut self, now: Instant) {

@@ -1,6 +1,6 @@
 //! Probes: whether processes are ready and whether they are well, by what they say of
-//! themselves ([`mailbox`], [`line`]) and by what is asked of them ([`flight`], [`attempt`],
-//! [`schedule`]).
+//! themselves ([`mailbox`], [`line`]), by what is asked of them ([`flight`], [`attempt`],
+//! [`schedule`]), and by what does not come in time ([`late`]).
 //!
 //! What is watched of a process follows from its state: of one that is STARTING whether it is
 //! ready, of one that is RUNNING whether it is well. With its end all of it is dropped at once.
@@ -16,6 +16,7 @@ mod flight;
 mod http;
 mod keep;
 pub(super) mod kept;
+mod late;
 mod line;
 mod mailbox;
 mod notice;
@@ -312,7 +313,9 @@ impl Probes {
         let found = (0..DESCRIPTORS_A_TURN).map_while(|place| self.set.epoll.event(place));
         for (token, ready) in found.collect::<Vec<_>>() {
             match self.set.owners.get(&token).copied() {
-                Some((id, Part::Post)) => self.read_post(id, now),
+                Some((id, Part::Post)) => {
+                    self.read_post(id, now);
+                }
                 Some((id, Part::Line)) => self.read_line(id),
                 Some((id, Part::Flight)) => self.go_on(id, ready, now),
                 // It went with what an earlier one of these has brought.

@@ -61,11 +61,15 @@ impl Probes {
         post.map_or(0, |post| post.it.number)
     }
 
-    pub(super) fn read_post(&mut self, id: Id, now: Instant) {
-        let Some(watch) = self.watches.get_mut(&id) else { return };
-        let Some(post) = &mut watch.post else { return };
+    /// Reads some of what has come, and tells whether there may be more.
+    pub(super) fn read_post(&mut self, id: Id, now: Instant) -> bool {
+        let Some(watch) = self.watches.get_mut(&id) else { return false };
+        let Some(post) = &mut watch.post else { return false };
         // Nobody has a word to say before it has a pid.
-        let heard = if watch.pid == 0 { Vec::new() } else { post.it.read(watch.pid, now) };
+        if watch.pid == 0 {
+            return false;
+        }
+        let (heard, has_more) = post.it.read(watch.pid, now);
         if post.it.muted_until().is_some() {
             let fd = post.it.mailbox.as_fd();
             let _ = self.set.epoll.change(fd, post.token, Interest::None);
@@ -77,5 +81,6 @@ impl Probes {
             }
         }
         self.arm(id);
+        has_more
     }
 }

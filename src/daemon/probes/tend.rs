@@ -22,6 +22,14 @@ impl Daemon {
         self.pass_on_news();
     }
 
+    /// Before any is found not to be ready in time, what it has said so far is heard.
+    pub(in crate::daemon) fn hear_the_late(&mut self) {
+        for id in self.supervisor.late(self.now) {
+            self.probes.catch_up(id, self.now.at);
+        }
+        self.pass_on_news();
+    }
+
     /// Time has passed: probes that are due begin, and those that take too long are over.
     pub(in crate::daemon) fn tick_probes(&mut self) {
         let mut budget = Budget { ..A_TURN };

@@ -177,10 +177,9 @@ impl Watch {
         }
     }
 
-    /// The time that has gone by without a word, if that is too long. It is told once.
-    pub(super) fn starved(&mut self, now: Instant) -> Option<Duration> {
-        let due = self.watchdog.as_ref().is_some_and(|dog| dog.fed + dog.time <= now);
-        self.watchdog.take_if(|_| due).map(|dog| dog.time)
+    /// Whether too much time has gone by without a word.
+    pub(super) fn is_starved(&self, now: Instant) -> bool {
+        self.watchdog.as_ref().is_some_and(|dog| dog.fed + dog.time <= now)
     }
 
     /// Whether what it says of its health counts.

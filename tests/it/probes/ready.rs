@@ -1,11 +1,13 @@
 //! `ready`: a descriptor, a port, a command; in time, too late and never.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::net::TcpListener;
 
 use serde_json::json;
 
 use super::free_port;
-use crate::bench::{Bench, lives, signal};
+use crate::bench::{Bench, lives, signal, until};
 
 /// A program whose readiness is told by `ready`, with no retries.
 fn one(cmd: &str, ready: &str) -> String {
@@ -160,4 +162,39 @@ fn a_stop_while_it_is_not_ready_takes_its_probe_along() {
     assert_eq!(bench.ctl("stop a").status, 0);
     bench.until("the command is gone", |_| !lives(probe));
     assert_eq!(bench.state("a"), "STOPPED");
+}
+
+#[test]
+fn who_was_ready_in_time_is_so_though_the_daemon_was_held_up_until_it_was_over() {
+    let mut bench = Bench::new("");
+    let made = std::process::Command::new("mkfifo").arg(bench.path("door")).status();
+    assert!(made.unwrap().success());
+    // More of them than a turn of the daemon's hears.
+    let many = |timeout: &str| {
+        format!(
+            "web: {{cmd: [sh, -c, 'read line < door; echo >&3; echo > said.$${{TASKMASTER_INDEX}}; exec sleep 1000'], \
+                    numprocs: 40, ready: {{fd: 3, timeout: {timeout}}}, stdout: discard, stderr: discard}}"
+        )
+    };
+    bench.configure(&many("1000"));
+    bench.start();
+    let pids = |bench: &Bench| bench.rows().into_iter().map(|row| row["pid"].clone()).collect();
+    bench.until("all are launched", |bench| bench.rows().iter().all(|row| row["pid"].is_i64()));
+    let before: Vec<serde_json::Value> = pids(&bench);
+    signal(bench.pid(), libc::SIGSTOP);
+    // Each takes a line, and the door stays open until all have come.
+    let mut door = File::options().read(true).write(true).open(bench.path("door")).unwrap();
+    door.write_all("\n".repeat(40).as_bytes()).unwrap();
+    until("all have said that they are ready", || {
+        (0..40).all(|index| bench.path(&format!("said.{index}")).exists())
+    });
+    // What it finds when it goes on: their time is over.
+    bench.configure(&many("0.01"));
+    signal(bench.pid(), libc::SIGHUP);
+    signal(bench.pid(), libc::SIGCONT);
+    bench
+        .until("all are RUNNING", |bench| bench.rows().iter().all(|row| row["state"] == "RUNNING"));
+    assert_eq!(pids(&bench), before);
+    assert!(bench.rows().iter().all(|row| row["restarts"] == 0));
+    assert!(bench.log().contains("reloaded"));
 }
