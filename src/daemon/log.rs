@@ -33,8 +33,8 @@ pub(super) struct Line<'a> {
 pub(super) struct EventLog {
     settings: Log,
     sink: Sink,
-    /// Lines of this level and above go to stderr as well.
-    echo: Option<Level>,
+    /// Lines of this level and above are to go to stderr, too, wherever else they go.
+    wish: Option<Level>,
     /// Lines that could not be written since the last that could.
     lost: u64,
     /// Whole lines for the file that are not written yet.
@@ -89,11 +89,10 @@ impl EventLog {
         Self::on(Sink::open(&settings.target).unwrap_or(Sink::Nowhere), settings, echo)
     }
 
-    fn on(sink: Sink, settings: &Log, echo: Option<Level>) -> Self {
-        let echo = echo.filter(|_| settings.target != LogTarget::Stderr);
+    fn on(sink: Sink, settings: &Log, wish: Option<Level>) -> Self {
         let (pending, echoed) = (String::new(), String::new());
         let time = (SystemTime::UNIX_EPOCH, when::rfc3339(SystemTime::UNIX_EPOCH));
-        Self { settings: settings.clone(), sink, echo, lost: 0, pending, told: 0, echoed, time }
+        Self { settings: settings.clone(), sink, wish, lost: 0, pending, told: 0, echoed, time }
     }
 
     /// Opens the file of this name again, as after somebody has moved it away.
@@ -111,7 +110,7 @@ impl EventLog {
     /// From now on stderr is nobody's.
     pub(super) fn stop_echo(&mut self) {
         self.flush();
-        self.echo = None;
+        self.wish = None;
     }
 
     /// Writes a line, if its level matters enough.
@@ -138,7 +137,8 @@ impl EventLog {
         if self.put(line, &text).is_err() {
             self.lost += 1;
         }
-        if self.echo.is_some_and(|level| line.level <= level) {
+        let is_copied = self.settings.target != LogTarget::Stderr;
+        if is_copied && self.wish.is_some_and(|level| line.level <= level) {
             self.echoed.push_str(&text);
         }
         if self.pending.len().max(self.echoed.len()) > ENOUGH {

@@ -204,6 +204,29 @@ fn in_the_foreground_the_same_lines_go_to_stderr() {
 }
 
 #[test]
+fn in_the_foreground_each_line_goes_to_stderr_once_wherever_a_reload_sends_the_log() {
+    let mut bench = Bench::new(SLEEPER);
+    let mut command = bench.daemon_command();
+    command.stderr(fs::File::create(bench.path("stderr")).unwrap());
+    bench.start_as(command);
+    for (keys, pid) in [("log: {file: stderr},", "one"), ("log: {file: other.log},", "two")] {
+        bench.configure_daemon(
+            keys,
+            &format!("{SLEEPER}\n{pid}: {{cmd: sleep 1000, starttime: 0}}"),
+        );
+        assert_eq!(bench.ctl("reload").status, 0);
+        bench.until_state(pid, "RUNNING");
+        assert_eq!(bench.ctl(&format!("stop {pid}")).status, 0);
+    }
+    bench.stop();
+    let (stderr, other) = (bench.read("stderr"), bench.read("other.log"));
+    for line in ["running name=one", "stopped name=one", "running name=two", "stopped name=two"] {
+        assert_eq!(stderr.matches(line).count(), 1, "{line}: {stderr}");
+    }
+    assert!(stderr.ends_with(&other) && other.contains("running name=two"), "{other}");
+}
+
+#[test]
 fn it_can_go_to_stderr_alone() {
     let mut bench = Bench::new("");
     bench.configure_daemon("log: {file: stderr},", SLEEPER);
