@@ -233,14 +233,19 @@ impl Probes {
             // it cannot tell, which shows soon enough.
             watch.post = self.open_post(id, process, post, user).ok();
         }
+        let before = watch.note();
         if !is_same {
             if let Some(flight) = watch.flight.take() {
                 self.land(flight);
             }
             watch.enter(stage, now);
         }
+        let is_news = watch.note() != before;
         self.watches.insert(id, watch);
         self.arm(id);
+        if is_news {
+            self.note(id);
+        }
     }
 
     /// Of no interest any more.

@@ -51,6 +51,8 @@ impl Daemon {
         let process = self.supervisor.get(id);
         let speaker = process.map_or((0, 0), |process| self.speaker(process));
         self.probes.follow(id, process, speaker, self.now.at);
+        // What was wrong with it in another state, or was asked no more, is not said of it now.
+        self.pass_on_news();
     }
 
     /// The user that a process runs as, and the number of its notify socket.

@@ -173,3 +173,22 @@ fn a_reload_changes_what_is_asked_with_the_same_pid() {
     assert!(bench.read("asked").len() <= asked + 1);
     assert_eq!(bench.pid_of("a"), pid);
 }
+
+#[test]
+fn what_a_check_found_is_not_said_of_one_that_is_checked_no_more() {
+    let program = |keys: &str| format!("a: {{cmd: sleep 1000, starttime: 0, {keys}}}");
+    let (port, mut bench) = (free_port(), Bench::new("{}"));
+    let health = format!("health: {{tcp: '127.0.0.1:{port}', {QUICK}, start_period: 600}}");
+    bench.configure(&program(&health));
+    bench.start();
+    let said = |bench: &Bench| bench.row("a")["description"].as_str().unwrap().to_owned();
+    let refused = format!("connect 127.0.0.1:{port}: Connection refused");
+    bench.until("it is found not to be well", |bench| said(bench) == refused);
+    let mut watcher = bench.client();
+    watcher.send("status -w");
+    bench.configure(&program("autorestart: never"));
+    assert_eq!(bench.ctl("reload").status, 0);
+    assert_eq!(said(&bench), "");
+    let mut rows = std::iter::from_fn(|| watcher.line());
+    assert!(rows.any(|reply| reply["status"]["description"] == ""), "who watches is told");
+}
