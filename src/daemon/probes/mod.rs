@@ -213,15 +213,15 @@ impl Probes {
         let up = process.and_then(|process| Some((process, process.state.process()?.0)));
         let Some((process, pid)) = up else { return self.drop(id) };
         let (program, stage) = (&process.program, Stage::of(process.state.name()));
-        let watch = self.watches.remove(&id).filter(|watch| watch.pid == pid);
+        if self.watches.get(&id).is_some_and(|watch| watch.pid != pid) {
+            // With its descriptors and its deadline, or those would be left to nobody.
+            self.drop(id);
+        }
         let policy = &program.policy;
-        let mut watch = match watch {
+        let mut watch = match self.watches.remove(&id) {
             Some(watch) => watch,
             None if policy.ready.is_none() && policy.health.is_none() => return,
-            None => {
-                self.drop(id);
-                Watch::new(pid, program.clone())
-            }
+            None => Watch::new(pid, program.clone()),
         };
         let old = &watch.program.policy;
         let is_same = watch.stage == stage
