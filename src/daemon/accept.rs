@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::client::Client;
 use super::{Daemon, random};
 use crate::sys::poll::{Interest, Poller};
+use crate::sys::port;
 
 /// How many connections there may be at once.
 #[derive(Debug, Clone, Copy)]
@@ -69,9 +70,7 @@ impl Daemon {
             self.drop_oldest_stranger();
         }
         let Ok(nonce) = random::nonce() else { return };
-        // Small answers at once, rather than when there are more of them.
-        let ready = stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true));
-        if ready.is_ok() {
+        if port::make_ready(&stream).is_ok() {
             self.clients.push(Client::new(stream, peer, nonce, self.now.at));
         }
     }

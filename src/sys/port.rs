@@ -1,9 +1,10 @@
 //! A TCP port that is listened on.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use nix::sys::socket::{Backlog, listen as queue};
+use nix::sys::socket::sockopt::{KeepAlive, TcpKeepCount, TcpKeepIdle, TcpKeepInterval};
+use nix::sys::socket::{Backlog, listen as queue, setsockopt};
 
 /// Listens there; accepting never waits.
 ///
@@ -18,10 +19,31 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
+/// After so much silence, in seconds, the kernel asks whether the other side is still there,
+const IDLE: u32 = 60;
+/// so often,
+const ASKED: u32 = 4;
+/// so many seconds apart. With no answer to any of that, two minutes in all, the connection is broken.
+const APART: u32 = 15;
+
+/// Makes an accepted connection one that is never waited for, and that does not stay for ever when
+/// the other side's machine has vanished without a word.
+///
+/// # Errors
+/// Those of setsockopt(2) and fcntl(2).
+pub fn make_ready(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nonblocking(true)?;
+    // Small answers at once, rather than when there are more of them.
+    stream.set_nodelay(true)?;
+    setsockopt(stream, TcpKeepIdle, &IDLE)?;
+    setsockopt(stream, TcpKeepInterval, &APART)?;
+    setsockopt(stream, TcpKeepCount, &ASKED)?;
+    Ok(setsockopt(stream, KeepAlive, &true)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpStream;
 
     #[test]
     fn more_wait_than_std_has_room_for_and_none_has_to_try_again() {

@@ -220,3 +220,20 @@ fn who_has_said_all_it_has_to_say_still_gets_its_answers() {
     let mut other = bench.client();
     until("a runs", || exit(&other.ask("status a")) == 0);
 }
+
+#[test]
+fn the_kernel_asks_whether_an_idle_client_is_still_there() {
+    let (_bench, wire) = up();
+    let port = |address: std::io::Result<std::net::SocketAddr>| address.unwrap().port();
+    let (daemon, client) = (port(wire.stream.peer_addr()), port(wire.stream.local_addr()));
+    let ends = format!("0100007F:{daemon:04X} 0100007F:{client:04X} ");
+    // The timer that runs, as proc_pid_net(5) has it: 02 is that of keepalive.
+    let timer = || {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let line = table.lines().find(|line| line.contains(&ends)).expect("it is connected");
+        let words: Vec<&str> = line.split_whitespace().collect();
+        words[5].split(':').next().unwrap().to_owned()
+    };
+    // While an answer is on its way there is another.
+    until("nothing but the silence is timed", || timer() == "02");
+}
