@@ -4,7 +4,7 @@
 //! changed is noted, and sent at the end of the turn as the row is by then: so one that reads
 //! slowly gets fewer rows, never old ones, and nothing piles up for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::client::{Client, Task};
@@ -21,8 +21,9 @@ pub(super) struct Watching {
     shown: BTreeSet<Id>,
     /// Those of them that have changed since.
     changed: BTreeSet<Id>,
-    /// Those that are no more.
-    gone: Vec<GoneRow>,
+    /// Those that are no more, by program and number: one that comes and goes again and again, for
+    /// who does not read it, is gone once.
+    gone: BTreeMap<(String, u32), GoneRow>,
 }
 
 /// What is sent at once.
@@ -39,7 +40,7 @@ impl Watching {
             return None;
         }
         Some(Batch {
-            gone: std::mem::take(&mut self.gone),
+            gone: std::mem::take(&mut self.gone).into_values().collect(),
             changed: std::mem::take(&mut self.changed),
             count: self.shown.len(),
         })
@@ -47,7 +48,7 @@ impl Watching {
 
     /// What it watches and has not been told of, for the next version.
     pub(super) fn keep(&self) -> (Vec<String>, Vec<GoneRow>) {
-        (self.selectors.clone(), self.gone.clone())
+        (self.selectors.clone(), self.gone.values().cloned().collect())
     }
 
     /// It goes on: every row is told once more.
@@ -57,7 +58,18 @@ impl Watching {
         supervisor: &Supervisor,
     ) -> Self {
         let shown = matching(supervisor, &selectors);
-        Self { selectors, changed: shown.clone(), shown, gone }
+        let mut watching = Self::new(selectors, shown.clone());
+        watching.changed = shown;
+        gone.into_iter().for_each(|row| watching.lose(row));
+        watching
+    }
+
+    fn new(selectors: Vec<String>, shown: BTreeSet<Id>) -> Self {
+        Self { selectors, shown, changed: BTreeSet::new(), gone: BTreeMap::new() }
+    }
+
+    fn lose(&mut self, row: GoneRow) {
+        self.gone.insert((row.program.clone(), row.index), row);
     }
 
     /// A new configuration: who matches may be others, and all of them may be different.
@@ -65,7 +77,8 @@ impl Watching {
         let shown = matching(supervisor, &self.selectors);
         // One that is renamed need not match any more. Who is removed is told of when it is gone.
         let strays = self.shown.difference(&shown).filter_map(|id| supervisor.get(*id));
-        self.gone.extend(strays.map(gone_row));
+        let strays: Vec<GoneRow> = strays.map(gone_row).collect();
+        strays.into_iter().for_each(|row| self.lose(row));
         self.changed.clone_from(&shown);
         self.shown = shown;
     }
@@ -99,12 +112,7 @@ impl Daemon {
         let answer = rows.chain([Reply::Current(ids.len())]).collect();
         self.reply(index, answer);
         if let Some(client) = self.clients.get_mut(index) {
-            client.task = Task::Watch(Watching {
-                selectors,
-                shown: ids.into_iter().collect(),
-                changed: BTreeSet::new(),
-                gone: Vec::new(),
-            });
+            client.task = Task::Watch(Watching::new(selectors, ids.into_iter().collect()));
         }
     }
 
@@ -143,7 +151,7 @@ impl Daemon {
             watching.changed.remove(&id);
             if watching.shown.remove(&id) && !other {
                 let (name, program) = (name.to_owned(), program.to_string());
-                watching.gone.push(GoneRow { name, program, index });
+                watching.lose(GoneRow { name, program, index });
             }
         }
     }
@@ -186,5 +194,25 @@ impl Client {
             | Task::Shutdown
             | Task::Upgrade => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_goes_again_and_again_is_gone_once_for_who_does_not_read_it() {
+        let mut watching = Watching::new(Vec::new(), BTreeSet::new());
+        for round in 0..1000 {
+            for index in [0, 1] {
+                let (name, program) = (format!("web:{index} {round}"), "web".to_owned());
+                watching.lose(GoneRow { name, program, index });
+            }
+        }
+        let gone = watching.batch().unwrap().gone;
+        let names: Vec<&str> = gone.iter().map(|row| row.name.as_str()).collect();
+        assert_eq!(names, ["web:0 999", "web:1 999"]);
+        assert!(watching.batch().is_none());
     }
 }
