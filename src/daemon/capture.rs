@@ -140,9 +140,10 @@ impl Captures {
         if let Some(captured) = self.pipes.remove(key) {
             self.orders.push_back(Order::Remove { id: captured.id });
             self.leaving.push_back(captured);
-            if self.leaving.len() > LEAVING {
-                let oldest = self.leaving.pop_front();
-                self.keys.retain(|id, _| oldest.as_ref().is_none_or(|oldest| oldest.id != *id));
+            if self.leaving.len() > LEAVING
+                && let Some(oldest) = self.leaving.pop_front()
+            {
+                self.keys.remove(&oldest.id);
             }
         }
     }
