@@ -231,7 +231,9 @@ impl Daemon {
         self.state_dir.remove_address();
         self.tell_of_refusals();
         self.log(Level::Info, "daemon stopped", &[]);
-        self.journal.remove();
+        if self.state_dir.is_ours() {
+            self.journal.remove();
+        }
         self.state_dir.remove_door();
         self.log.flush();
         let Self { mut clients, state_dir, .. } = self;

@@ -122,14 +122,22 @@ impl StateDir {
             .map_err(|error| format!("writing {}: {}", path.display(), cause(&error)))
     }
 
+    /// Whether what lies in it is this daemon's: somebody may have removed the folder, and another
+    /// daemon made one of the same name.
+    pub(super) fn is_ours(&self) -> bool {
+        self.is_there() && self.is_in_place()
+    }
+
     /// The logger has ended.
     pub(super) fn remove_door(&self) {
-        let _ = std::fs::remove_file(self.folder.join(super::logging::DOOR));
+        if self.is_ours() {
+            let _ = std::fs::remove_file(self.folder.join(super::logging::DOOR));
+        }
     }
 
     /// Nobody listens any more.
     pub(super) fn remove_address(&self) {
-        if self.is_there() {
+        if self.is_ours() {
             let _ = std::fs::remove_file(self.folder.join("address"));
         }
     }

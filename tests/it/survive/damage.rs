@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use crate::bench::{Bench, exists, finished, is_root, lives, until};
+use crate::bench::{Bench, exists, finished, is_root, lives, signal, until};
 
 const TWO: &str = "a: {cmd: sleep 1000, numprocs: 2, starttime: 0}";
 
@@ -200,4 +200,29 @@ fn a_number_that_is_another_s_by_now_is_left_alone() {
     assert_eq!(said.out.lines().last(), Some("the stranger lives"), "{said:?}\n{}", bench.log());
     assert!(bench.log().contains("ended, status unknown"), "{}", bench.log());
     assert!(!exists(&bench.path("state/journal")));
+}
+
+#[test]
+fn a_daemon_whose_state_folder_is_another_ones_by_now_leaves_it_alone() {
+    let (mut first, mut second) = (Bench::up("a: {cmd: sleep 1000}"), Bench::new("{}"));
+    let state = first.path("state");
+    fs::remove_dir_all(&state).unwrap();
+    second.write(
+        "taskmaster.yaml",
+        &format!(
+            "daemon: {{listen: '127.0.0.1:0', state_dir: '{}'}}\nprograms: {{b: {{cmd: sleep 1000}}}}\n",
+            state.display()
+        ),
+    );
+    second.start();
+    assert_eq!(second.ctl("pid").out, format!("{}\n", second.pid()));
+    let files = ["address", "journal", "logger", "secret"].map(|name| state.join(name));
+    second.until("its logger is there", |_| files.iter().all(|file| exists(file)));
+    signal(first.pid(), libc::SIGTERM);
+    assert_eq!(first.ended(), 0);
+    for file in &files {
+        assert!(exists(file), "{}", file.display());
+    }
+    second.stop();
+    assert!(!exists(&files[0]) && !exists(&files[1]), "its own it removes");
 }
