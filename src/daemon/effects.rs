@@ -29,7 +29,11 @@ impl Daemon {
             let Some(effect) = self.supervisor.next_effect() else { return };
             launches += usize::from(matches!(effect, Effect::Spawn(_)));
             match effect {
-                Effect::Spawn(id) => self.spawn(id),
+                Effect::Spawn(id) => {
+                    self.spawn(id);
+                    // Before anybody is told.
+                    self.write_journal();
+                }
                 Effect::Signal { id, pid, signal, group } => self.signal(id, pid, signal, group),
                 Effect::Rolled { roll, id, what } => self.rolled(roll, id, &what),
                 Effect::Unhealthy(id, pid) => self.unhealthy(id, pid),

@@ -236,3 +236,16 @@ fn who_is_held_up_at_its_exec_keeps_out_no_daemon() {
     bench.until("it goes on", |_| name() == "slow\n");
     assert_eq!(bench.ctl("stop a").status, 0);
 }
+
+#[test]
+fn what_somebody_is_told_of_a_start_is_on_record_by_then() {
+    let bench = Bench::up("a: {cmd: sleep 1000, starttime: 0, autostart: false}");
+    let mut client = bench.client();
+    for command in ["start a", "restart a"] {
+        assert_eq!(client.ask(command).last().unwrap()["end"]["exit"], 0);
+        // Nothing has woken the daemon since.
+        let journal = bench.read("state/journal");
+        let last = journal.lines().rfind(|line| line.starts_with("{\"is\":")).unwrap();
+        assert!(last.contains("\"running\""), "{command}: {journal}");
+    }
+}
