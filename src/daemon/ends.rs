@@ -82,6 +82,8 @@ impl Daemon {
     /// A child has ended. What is left of a process's group is killed while the zombie still keeps
     /// its number.
     fn see_end(&mut self, pid: Pid, exit: Exit) {
+        // What it leaves behind is the daemon's now, whatever it was itself.
+        self.strays.look_soon(self.now.at);
         match self.supervisor.by_pid(pid) {
             Some(id) => {
                 let _ = signals::send(pid, signals::KILL, true);
@@ -89,7 +91,6 @@ impl Daemon {
                 wait::reap(pid);
                 self.journal.forget(pid);
                 self.supervisor.event(id, Event::Ended(pid, exit), self.now);
-                self.strays.look_soon(self.now.at);
             }
             None if self.is_upgrade_check(pid) => {
                 let _ = signals::send(pid, signals::KILL, true);
@@ -114,7 +115,6 @@ impl Daemon {
                 wait::reap(pid);
                 let (pid_text, how) = (pid.to_string(), words::ended(exit));
                 self.strays.reaped(pid);
-                self.strays.look_soon(self.now.at);
                 let facts = [("pid", pid_text.as_str()), ("reason", how.as_str())];
                 self.log(Level::Info, "reaped a child that is no program's", &facts);
             }

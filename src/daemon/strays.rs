@@ -83,8 +83,11 @@ impl Daemon {
                 continue;
             }
             // It lost its parent, but not its program: it goes with that.
-            let is_known =
-                |group| self.supervisor.by_pid(group).is_some() || self.probes.is_command(group);
+            let is_known = |group| {
+                self.supervisor.by_pid(group).is_some()
+                    || self.probes.is_command(group)
+                    || self.reporting.helpers.has(group)
+            };
             if children::group(pid).is_none_or(is_known) {
                 continue;
             }

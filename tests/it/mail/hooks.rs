@@ -141,3 +141,20 @@ fn a_hook_is_no_stray_and_dies_with_the_daemon() {
     assert!(log.contains("hooks not run events=0 runs=1"), "{log}");
     assert!(!log.contains("left its program"), "{log}");
 }
+
+#[test]
+fn what_a_hook_leaves_behind_is_logged_before_anything_else_ends() {
+    let hook = "setsid sh -c 'echo $$ >left; exec sleep 1000' & until test -s left; do :; done";
+    let mut bench = Bench::new("");
+    bench.write("hook", hook);
+    let gone = "gone: {cmd: /nowhere/to/be/found, startretries: 0}";
+    configure_more(&bench, "hooks: [{on: [fatal], cmd: sh hook}]", gone);
+    bench.start();
+    bench.until("it is logged", |bench| bench.log().contains("left its program"));
+    let left = bench.number("left");
+    assert!(
+        bench.log().contains(&format!("left its program, now a child of the daemon pid={left}"))
+    );
+    bench.stop();
+    assert!(!lives(left));
+}
