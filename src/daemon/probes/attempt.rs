@@ -34,12 +34,27 @@ const LINE_LIMIT: usize = 200;
 /// One probe.
 #[derive(Debug)]
 pub(super) enum Attempt {
-    /// A connection that is being made; with a URL, something is asked over it then.
-    Connecting { stream: TcpStream, address: SocketAddr, url: Option<Url> },
-    /// A request that is being answered.
-    Asking { stream: TcpStream, url: Url, unsent: Vec<u8>, response: Response },
+    /// A connection, and perhaps a request over it.
+    Connection(Connection),
     /// A command.
     Command(Command),
+}
+
+/// A connection that is being made; with a URL, something is asked over it then.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: TcpStream,
+    address: SocketAddr,
+    url: Option<Url>,
+    /// A request that is being answered.
+    request: Option<Request>,
+}
+
+/// What is asked over a connection.
+#[derive(Debug)]
+struct Request {
+    unsent: Vec<u8>,
+    response: Response,
 }
 
 /// A command that runs.
@@ -72,7 +87,7 @@ impl Attempt {
     /// The answer, where it is known at once; that there is no descriptor or port to be had.
     pub(super) fn connect(address: SocketAddr, url: Option<Url>) -> Result<Self, NoProbe> {
         match connect::begin(address) {
-            Ok(stream) => Ok(Self::Connecting { stream, address, url }),
+            Ok(stream) => Ok(Self::Connection(Connection { stream, address, url, request: None })),
             Err(error) if is_shortage(&error) => Err(NoProbe::Later),
             Err(error) => {
                 let what = of(address, url.as_ref());
@@ -84,37 +99,23 @@ impl Attempt {
     /// Its descriptor, and what to wait for on it.
     pub(super) fn descriptor(&self) -> (BorrowedFd<'_>, Interest) {
         match self {
-            Self::Connecting { stream, .. } => (stream.as_fd(), Interest::Write),
-            Self::Asking { stream, unsent, .. } if unsent.is_empty() => {
-                (stream.as_fd(), Interest::Read)
-            }
-            Self::Asking { stream, .. } => (stream.as_fd(), Interest::Both),
+            Self::Connection(connection) => (connection.stream.as_fd(), connection.interest()),
             Self::Command(command) => (command.output.as_fd(), Interest::Read),
         }
     }
 
-    /// Its descriptor is ready. The answer, or the probe as it goes on.
-    pub(super) fn go_on(self, ready: Ready) -> Result<Self, Answer> {
+    /// Whether it is a connection over which something can be asked, or is asked already.
+    pub(super) fn is_asking(&self) -> bool {
+        matches!(self, Self::Connection(Connection { request: Some(_), .. }))
+    }
+
+    /// Its descriptor is ready. The answer, if it is known by now.
+    pub(super) fn go_on(&mut self, ready: Ready) -> Option<Answer> {
         match self {
-            Self::Connecting { stream, address, url } => {
-                if !(ready.write || ready.gone) {
-                    return Ok(Self::Connecting { stream, address, url });
-                }
-                match (connect::finish(&stream), url) {
-                    (Err(error), url) => {
-                        Err(Err(format!("{}: {}", of(address, url.as_ref()), cause(&error))))
-                    }
-                    (Ok(()), None) => Err(Ok(())),
-                    (Ok(()), Some(url)) => {
-                        let unsent = http::request(&url.host, &url.path).into_bytes();
-                        ask(stream, url, unsent, Response::default())
-                    }
-                }
-            }
-            Self::Asking { stream, url, unsent, response } => ask(stream, url, unsent, response),
-            Self::Command(mut command) => {
+            Self::Connection(connection) => connection.go_on(ready),
+            Self::Command(command) => {
                 command.is_silent = !command.listen();
-                Ok(Self::Command(command))
+                None
             }
         }
     }
@@ -122,8 +123,7 @@ impl Attempt {
     /// Its time is over: why it is not well.
     pub(super) fn too_late(&self, limit: Duration) -> String {
         let what = match self {
-            Self::Connecting { address, url, .. } => of(*address, url.as_ref()),
-            Self::Asking { url, .. } => of(url.address, Some(url)),
+            Self::Connection(connection) => connection.what(),
             Self::Command(_) => "exec".to_owned(),
         };
         format!("{what}: no answer within {}", span(limit))
@@ -138,39 +138,74 @@ fn of(address: SocketAddr, url: Option<&Url>) -> String {
     }
 }
 
-/// Sends what is still to be sent, and reads as far as there is something.
-fn ask(
-    mut stream: TcpStream,
-    url: Url,
-    mut unsent: Vec<u8>,
-    mut response: Response,
-) -> Result<Attempt, Answer> {
-    let what = of(url.address, Some(&url));
-    let failed = |error: io::Error| Err(Err(format!("{what}: {}", cause(&error))));
-    while !unsent.is_empty() {
-        match stream.write(&unsent) {
-            Ok(sent) => drop(unsent.drain(..sent)),
-            Err(error) if waits(&error) => break,
-            // Who answers before the question is out may well have closed: read first.
-            Err(_) => unsent.clear(),
+impl Connection {
+    fn what(&self) -> String {
+        of(self.address, self.url.as_ref())
+    }
+
+    fn interest(&self) -> Interest {
+        match &self.request {
+            None => Interest::Write,
+            Some(request) if request.unsent.is_empty() => Interest::Read,
+            Some(_) => Interest::Both,
         }
     }
-    let mut piece = [0; PIECE];
-    for _ in 0..READS_A_TURN {
-        let length = match stream.read(&mut piece) {
-            Ok(0) => return Err(Err(format!("{what}: closed without an answer"))),
-            Ok(length) => length,
-            Err(error) if waits(&error) => break,
-            Err(error) => return failed(error),
-        };
-        match response.take(piece.get(..length).unwrap_or_default()) {
-            Status::Unknown => {}
-            Status::Code(200..=299) => return Err(Ok(())),
-            Status::Code(code) => return Err(Err(format!("{what} answered {code}"))),
-            Status::Other => return Err(Err(format!("{what} did not answer in HTTP"))),
+
+    fn go_on(&mut self, ready: Ready) -> Option<Answer> {
+        if self.request.is_none() {
+            if !(ready.write || ready.gone) {
+                return None;
+            }
+            if let Err(error) = connect::finish(&self.stream) {
+                return Some(self.failed(&error));
+            }
+            let Some(url) = &self.url else { return Some(Ok(())) };
+            let unsent = http::request(&url.host, &url.path).into_bytes();
+            self.request = Some(Request { unsent, response: Response::default() });
+        }
+        self.send();
+        self.read()
+    }
+
+    fn failed(&self, error: &io::Error) -> Answer {
+        Err(format!("{}: {}", self.what(), cause(error)))
+    }
+
+    /// Sends what is still to be sent.
+    fn send(&mut self) {
+        let Some(Request { unsent, .. }) = &mut self.request else { return };
+        while !unsent.is_empty() {
+            match self.stream.write(unsent) {
+                Ok(sent) => drop(unsent.drain(..sent)),
+                Err(error) if waits(&error) => break,
+                // Who answers before the question is out may well have closed: read first.
+                Err(_) => unsent.clear(),
+            }
         }
     }
-    Ok(Attempt::Asking { stream, url, unsent, response })
+
+    /// Reads as far as there is something.
+    fn read(&mut self) -> Option<Answer> {
+        let mut piece = [0; PIECE];
+        for _ in 0..READS_A_TURN {
+            let length = match self.stream.read(&mut piece) {
+                Ok(0) => return Some(Err(format!("{}: closed without an answer", self.what()))),
+                Ok(length) => length,
+                Err(error) if waits(&error) => break,
+                Err(error) => return Some(self.failed(&error)),
+            };
+            let response = &mut self.request.as_mut()?.response;
+            match response.take(piece.get(..length).unwrap_or_default()) {
+                Status::Unknown => {}
+                Status::Code(200..=299) => return Some(Ok(())),
+                Status::Code(code) => return Some(Err(format!("{} answered {code}", self.what()))),
+                Status::Other => {
+                    return Some(Err(format!("{} did not answer in HTTP", self.what())));
+                }
+            }
+        }
+        None
+    }
 }
 
 fn waits(error: &io::Error) -> bool {

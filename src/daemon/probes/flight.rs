@@ -13,24 +13,20 @@ impl Probes {
     /// The descriptor of a probe is ready.
     pub(super) fn go_on(&mut self, id: Id, ready: Ready, now: Instant) {
         let Some(watch) = self.watches.get_mut(&id) else { return };
-        let Some(flight) = watch.flight.take() else { return };
-        let Flight { attempt, token, until, limit, is_over } = flight;
-        match attempt.go_on(ready) {
-            Ok(attempt) => {
-                let (fd, interest) = attempt.descriptor();
-                if matches!(&attempt, Attempt::Command(command) if command.is_silent) {
-                    self.set.remove(fd, token);
-                } else {
-                    let _ = self.set.epoll.change(fd, token, interest);
-                }
-                watch.flight = Some(Flight { attempt, token, until, limit, is_over });
+        let Some(flight) = &mut watch.flight else { return };
+        let Some(answer) = flight.attempt.go_on(ready) else {
+            let (fd, interest) = flight.attempt.descriptor();
+            if matches!(&flight.attempt, Attempt::Command(command) if command.is_silent) {
+                self.set.remove(fd, flight.token);
+            } else {
+                let _ = self.set.epoll.change(fd, flight.token, interest);
             }
-            // Its descriptor was closed with it, and no child has a copy for long.
-            Err(answer) => {
-                self.set.owners.remove(&token);
-                self.answered(id, &answer, now);
-            }
+            return;
+        };
+        if let Some(flight) = watch.flight.take() {
+            self.land(flight);
         }
+        self.answered(id, &answer, now);
     }
 
     pub(super) fn answered(&mut self, id: Id, answer: &Answer, now: Instant) {

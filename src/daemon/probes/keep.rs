@@ -46,7 +46,7 @@ impl Watch {
         let line = self.line.as_ref().map(|line| line.it.pipe.as_fd());
         let command = match self.flight.as_ref().map(|flight| &flight.attempt) {
             Some(Attempt::Command(command)) => Some(command),
-            Some(Attempt::Connecting { .. } | Attempt::Asking { .. }) | None => None,
+            Some(Attempt::Connection(_)) | None => None,
         };
         let output = command.map(|command| command.output.as_fd());
         let report = command.and_then(|command| Some(command.report.as_ref()?.as_fd()));

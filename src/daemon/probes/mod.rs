@@ -24,6 +24,8 @@ mod post;
 mod schedule;
 mod stage;
 mod tend;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
