@@ -85,6 +85,15 @@ impl Bench {
         path
     }
 
+    /// Writes a file there that can be executed at once: see [`copy`].
+    pub fn executable(&self, name: &str, text: &[u8]) -> PathBuf {
+        let (path, draft) = (self.path(name), self.path(&format!("{name}.draft")));
+        fs::write(&draft, text).unwrap();
+        fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)).unwrap();
+        copy(&draft, &path);
+        path
+    }
+
     /// Puts a file in the place of another at once: whoever reads it sees the old one or the new.
     pub fn replace(&self, name: &str, text: &str) {
         fs::rename(self.write(&format!("{name}.replaced"), text), self.path(name)).unwrap();
@@ -343,6 +352,13 @@ impl Bench {
         let _ = daemon.kill();
         let _ = daemon.wait();
     }
+}
+
+/// Copies a file that is to be executed. Another process does, since a child that a test beside this
+/// one is just starting has this one's descriptors until then, and nobody can execute what somebody
+/// may write to.
+pub fn copy(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg(from).arg(to).status().unwrap().success());
 }
 
 /// Waits until this is so.

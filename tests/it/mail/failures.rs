@@ -1,8 +1,5 @@
 //! Servers that do not take a message: each failure is told in its own words, and tried again.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-
 use super::{FAILS, up};
 use crate::bench::{Bench, Wire, lives, signal};
 use crate::post_office::{Manner, PostOffice, nobody};
@@ -170,8 +167,7 @@ fn a_failure_can_be_an_occasion_itself() {
 #[test]
 fn sendmail_is_given_the_message() {
     let mut bench = Bench::new("");
-    let script = bench.write("sendmail", "#!/bin/sh\necho \"$*\" >args\ncat >letter\n");
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    bench.executable("sendmail", b"#!/bin/sh\necho \"$*\" >args\ncat >letter\n");
     super::configure(&bench, "server: 'sendmail:sendmail', digest: 0.2", FAILS);
     bench.start();
     bench.until("it is logged", |bench| bench.log().contains("mail sent"));
@@ -195,8 +191,7 @@ fn a_sendmail_that_is_not_there_is_told() {
 #[test]
 fn a_sendmail_that_fails_is_told_in_its_own_words() {
     let bench = Bench::new("");
-    let script = bench.write("sendmail", "#!/bin/sh\ncat >/dev/null\necho no luck >&2\nexit 75\n");
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    bench.executable("sendmail", b"#!/bin/sh\ncat >/dev/null\necho no luck >&2\nexit 75\n");
     super::configure(&bench, "server: 'sendmail:sendmail'", FAILS);
     let mut command = crate::bench::taskmaster();
     command.current_dir(bench.path("")).args(["check", "--mail"]);

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::bench::{Bench, is_root, lives, signal, until};
+use crate::bench::{Bench, copy, is_root, lives, signal, until};
 use crate::lease::Lease;
 
 #[test]
@@ -219,7 +219,7 @@ fn who_is_held_up_at_its_exec_keeps_out_no_daemon() {
     }
     let mut bench = Bench::new("");
     std::fs::set_permissions(bench.path(""), PermissionsExt::from_mode(0o755)).unwrap();
-    std::fs::copy("/bin/sleep", bench.path("slow")).unwrap();
+    copy("/bin/sleep".as_ref(), &bench.path("slow"));
     let lease = Lease::on(&bench, "slow");
     bench.configure("a: {cmd: [./slow, 1000], user: nobody, starttime: 0, stdout: discard}");
     bench.start();

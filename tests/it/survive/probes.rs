@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use super::upgrade::{replace, start_replaceable, upgrade};
-use crate::bench::{Bench, Wire, lives, until};
+use crate::bench::{Bench, Wire, copy, lives, until};
 use crate::facts::exit;
 
 /// What a program in Perl says to its notify socket with.
@@ -47,7 +47,7 @@ impl<'a> Between<'a> {
         let made = Command::new("mkfifo").arg(bench.path("door")).status();
         assert!(made.unwrap().success());
         let binary = fs::read(bench.path("taskmaster")).unwrap();
-        fs::copy(bench.path("taskmaster"), bench.path("next")).unwrap();
+        copy(&bench.path("taskmaster"), &bench.path("next"));
         let here = bench.path("").display().to_string();
         let script = format!(
             "#!/bin/sh\n\

@@ -3,13 +3,12 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
 use super::output::{COUNTER, check_counted, whole_log};
-use crate::bench::{Bench, children, lives, proc, signal};
+use crate::bench::{Bench, children, copy, lives, proc, signal};
 use crate::facts::configure;
 
 /// A bench whose daemon was started from a file that can be replaced.
@@ -21,7 +20,7 @@ fn replaceable(programs: &str) -> Bench {
 
 /// Starts such a daemon.
 pub fn start_replaceable(bench: &mut Bench) {
-    fs::copy(env!("CARGO_BIN_EXE_taskmaster"), bench.path("taskmaster")).unwrap();
+    copy(env!("CARGO_BIN_EXE_taskmaster").as_ref(), &bench.path("taskmaster"));
     let like = bench.daemon_command();
     let mut command = Command::new(bench.path("taskmaster"));
     command.args(like.get_args()).current_dir(bench.path("")).env_clear();
@@ -32,9 +31,7 @@ pub fn start_replaceable(bench: &mut Bench) {
 
 /// Puts another file in its place, as a package manager does.
 pub fn replace(bench: &Bench, text: &[u8]) {
-    fs::write(bench.path("new"), text).unwrap();
-    fs::set_permissions(bench.path("new"), fs::Permissions::from_mode(0o755)).unwrap();
-    fs::rename(bench.path("new"), bench.path("taskmaster")).unwrap();
+    fs::rename(bench.executable("new", text), bench.path("taskmaster")).unwrap();
 }
 
 pub fn upgrade(bench: &Bench) {
