@@ -307,5 +307,5 @@ impl Captures {
 pub(super) fn stream(id: u64, (program, index, which): &Key, settings: &Settings) -> Stream {
     let Settings { path, max_bytes, keep, timestamps, owner } = settings.clone();
     let name = format!("{program} {index} {}", which.name());
-    Stream { id, name, path, max_bytes, keep, timestamps, owner }
+    Stream { id, name, path, max_bytes, keep, timestamps, owner, is_losing: false }
 }

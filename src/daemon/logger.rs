@@ -124,11 +124,15 @@ impl Captures {
         Ok(pid)
     }
 
-    /// A new logger knows of nothing. Of what the last one was not told any more, only what concerns
+    /// A new logger knows of nothing, not even that the one before it lost what came: it is told, so
+    /// that somebody says when that is over. Of what the last one was not told any more, only what concerns
     /// files is still to be done.
     fn tell_all(&mut self) {
         let all = self.pipes.values().chain(&self.leaving);
-        let add = |c: &Captured| Some(Order::Add(stream(c.id, self.keys.get(&c.id)?, &c.settings)));
+        let add = |c: &Captured| {
+            let stream = stream(c.id, self.keys.get(&c.id)?, &c.settings);
+            Some(Order::Add(Stream { is_losing: c.is_losing, ..stream }))
+        };
         let adds: Vec<Order> = all.filter_map(add).collect();
         let removes = self.leaving.iter().map(|c| Order::Remove { id: c.id });
         let removes: Vec<Order> = removes.collect();
@@ -339,7 +343,7 @@ impl Captures {
 
 /// A stream as the logger keeps it, and whose it is.
 fn read(stream: Stream) -> (u64, Option<Key>, Settings) {
-    let Stream { id, name, path, max_bytes, keep, timestamps, owner } = stream;
+    let Stream { id, name, path, max_bytes, keep, timestamps, owner, .. } = stream;
     let mut words = name.split(' ');
     let program = words.next().map(Rc::from);
     let index = words.next().and_then(|index| index.parse().ok());

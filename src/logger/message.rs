@@ -24,6 +24,10 @@ pub struct Stream {
     pub timestamps: bool,
     /// User and group that a new file is given to.
     pub owner: Option<(u32, u32)>,
+    /// Told with [`Order::Add`] alone: the logger before this one lost what came, and has not said
+    /// that this is over.
+    #[serde(default)]
+    pub is_losing: bool,
 }
 
 /// What the daemon wants. Obeyed in the order that they come.
@@ -133,6 +137,7 @@ mod tests {
             keep: 2,
             timestamps: true,
             owner: Some((1, 2)),
+            is_losing: true,
         };
         let orders = [
             Order::Add(stream.clone()),

@@ -312,10 +312,16 @@ impl Logger {
             self.reports.lost(id, 0, cause, now);
             return;
         };
-        match self.epoll.add(pipe.as_fd(), id, Interest::Read) {
-            Ok(()) => drop(self.feeds.insert(id, Feed::new(stream, pipe))),
-            Err(error) => self.give_up(id, &error, now),
+        if let Err(error) = self.epoll.add(pipe.as_fd(), id, Interest::Read) {
+            return self.give_up(id, &error, now);
         }
+        let was_losing = stream.is_losing;
+        let mut feed = Feed::new(stream, pipe);
+        if was_losing {
+            feed.has_lost(now);
+            self.reports.are_known(id, now);
+        }
+        self.feeds.insert(id, feed);
     }
 
     fn change(&mut self, stream: Stream, now: Instant) {

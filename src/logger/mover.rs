@@ -70,6 +70,12 @@ impl Feed {
         Self { stream, pipe, trouble: None, capacity, may_grow }
     }
 
+    /// The logger before this one could not write to the file. Here it is worth a try at once, and
+    /// the first that succeeds is told.
+    pub(super) fn has_lost(&mut self, now: Instant) {
+        self.trouble = Some(Trouble { cause: String::new(), retry_at: now });
+    }
+
     /// Whether the pipe is as large as one may be made.
     pub(super) fn is_large(&self) -> bool {
         self.capacity >= splice::WHOLE_PIPE
@@ -275,6 +281,7 @@ mod tests {
             keep: 1000,
             timestamps: false,
             owner: None,
+            is_losing: false,
         };
         let mut feed = Feed::new(stream, pipe.reader().unwrap());
         let (mut mover, mut reports) = (Mover::new().unwrap(), Reports::default());

@@ -40,19 +40,18 @@ struct Loss {
 impl Reports {
     /// A stream lost so many bytes.
     pub(super) fn lost(&mut self, id: u64, bytes: u64, cause: &str, now: Instant) {
-        let loss = self.losses.entry(id).or_insert_with(|| Loss {
-            bytes: 0,
-            cause: String::new(),
-            next: now,
-            has_recovered: false,
-            is_known: false,
-        });
+        let loss = self.losses.entry(id).or_insert_with(|| Loss::new(now, false));
         loss.bytes = loss.bytes.saturating_add(bytes);
         loss.has_recovered = false;
         if loss.cause != cause {
             cause.clone_into(&mut loss.cause);
         }
         self.due.insert((loss.next, id));
+    }
+
+    /// The daemon knows from the logger before this one that a stream loses bytes.
+    pub(super) fn are_known(&mut self, id: u64, now: Instant) {
+        self.losses.insert(id, Loss::new(now, true));
     }
 
     /// A stream that lost bytes does so no more.
@@ -108,6 +107,10 @@ impl Reports {
 }
 
 impl Loss {
+    fn new(now: Instant, is_known: bool) -> Self {
+        Self { bytes: 0, cause: String::new(), next: now, has_recovered: false, is_known }
+    }
+
     fn tell(&mut self, id: u64, channel: &Channel, now: Instant) -> bool {
         if self.bytes > 0 || !self.is_known {
             let report = Report::Lost { id, bytes: self.bytes, cause: self.cause.clone() };

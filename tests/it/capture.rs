@@ -283,6 +283,36 @@ fn a_log_that_cannot_be_written_stops_no_program_and_is_told() {
 }
 
 #[test]
+fn a_loss_that_ends_under_the_next_logger_is_told_and_so_is_the_one_after_it() {
+    let ticker = "sh -c 'while :; do echo tick; sleep 0.02; done'";
+    let mut bench = Bench::new(&format!(
+        "a: {{cmd: \"{ticker}\", starttime: 0, stdout: {{file: logs/a.log}}}}"
+    ));
+    let said = |bench: &Bench, what: &str| bench.log().matches(what).count();
+    bench.write("logs", "no folder");
+    bench.start();
+    bench.until("a loss is told", |bench| said(bench, "output is being lost") == 1);
+    // So that the logger that lost it is not the one that finds the way free.
+    let first = logger(&bench);
+    signal(first, libc::SIGSTOP);
+    fs::remove_file(bench.path("logs")).unwrap();
+    signal(first, libc::SIGKILL);
+    bench.until("its end is told", |bench| said(bench, "output is recorded again") == 1);
+    assert_eq!(said(&bench, "output is being lost"), 1);
+
+    fs::rename(bench.path("logs"), bench.path("old")).unwrap();
+    bench.write("logs", "no folder");
+    signal(bench.pid(), libc::SIGUSR1);
+    bench.until("the next is told", |bench| said(bench, "output is being lost") == 2);
+    // Another logger that loses it as well is no news.
+    let second = logger(&bench);
+    let lost = bench.row("a")["lost_bytes"].as_u64();
+    signal(second, libc::SIGKILL);
+    bench.until("it goes on", |bench| bench.row("a")["lost_bytes"].as_u64() > lost);
+    assert_eq!(said(&bench, "output is being lost"), 2);
+}
+
+#[test]
 fn a_planted_link_is_not_followed_by_who_writes_and_who_reads() {
     if !is_root() {
         return;
