@@ -70,6 +70,15 @@ pub(super) struct Captured {
     pub(super) is_losing: bool,
 }
 
+/// What a report of a loss comes to.
+pub(super) struct Loss {
+    pub(super) key: Key,
+    /// Whether it is the first of its kind.
+    pub(super) is_news: bool,
+    /// Of one that is captured no more, so that nothing better comes: what it lost in all.
+    pub(super) end: Option<u64>,
+}
+
 /// How long orders wait for a descriptor that is free.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -210,21 +219,43 @@ impl Captures {
         of(Which::Stdout) + of(Which::Stderr)
     }
 
-    /// Counts what was lost. The stream, and whether this is news.
-    pub(super) fn count_lost(&mut self, id: u64, bytes: u64) -> Option<(Key, bool)> {
-        let key = self.keys.get(&id)?.clone();
-        let captured = self.pipes.get_mut(&key)?;
+    /// Counts what was lost.
+    pub(super) fn count_lost(&mut self, id: u64, bytes: u64) -> Option<Loss> {
+        let (key, captured, is_leaving) = self.find(id)?;
         captured.lost += bytes;
-        let is_news = !std::mem::replace(&mut captured.is_losing, true);
-        Some((key, is_news))
+        let was_losing = std::mem::replace(&mut captured.is_losing, !is_leaving);
+        let is_news = !was_losing && (bytes > 0 || !is_leaving);
+        let end = (is_leaving && (is_news || was_losing)).then_some(captured.lost);
+        Some(Loss { key, is_news, end })
     }
 
     /// A stream is recorded again. The stream, and what it lost in all.
     pub(super) fn recovered(&mut self, id: u64) -> Option<(Key, u64)> {
-        let key = self.keys.get(&id)?.clone();
-        let captured = self.pipes.get_mut(&key)?;
+        let (key, captured, _) = self.find(id)?;
         captured.is_losing = false;
         Some((key, captured.lost))
+    }
+
+    /// Those that lose bytes to the end, with what they lost in all. Once.
+    pub(super) fn lost_to_the_end(&mut self) -> Vec<(Key, u64)> {
+        let mut all = Vec::new();
+        for (key, captured) in &mut self.pipes {
+            if std::mem::take(&mut captured.is_losing) {
+                all.push((key.clone(), captured.lost));
+            }
+        }
+        all
+    }
+
+    /// The stream of this number, and whether it is captured no more.
+    fn find(&mut self, id: u64) -> Option<(Key, &mut Captured, bool)> {
+        let key = self.keys.get(&id)?.clone();
+        // Under the same key there may be a new one by now.
+        let captured = self.pipes.get_mut(&key).filter(|captured| captured.id == id);
+        let captured = captured.map(|captured| (captured, false));
+        let left = self.leaving.iter_mut().find(|left| left.id == id).map(|left| (left, true));
+        let (captured, is_leaving) = captured.or(left)?;
+        Some((key, captured, is_leaving))
     }
 
     /// Whether a logger has to be started now.

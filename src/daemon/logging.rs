@@ -94,9 +94,13 @@ impl Daemon {
         for report in reports {
             match report {
                 Report::Lost { id, bytes, cause } => {
-                    if let Some((key, true)) = self.captures.count_lost(id, bytes) {
+                    let Some(loss) = self.captures.count_lost(id, bytes) else { continue };
+                    if loss.is_news {
                         let message = format!("output is being lost: {cause}");
-                        self.tell_of_loss(&key, Level::Error, message);
+                        self.tell_of_loss(&loss.key, Level::Error, message);
+                    }
+                    if let Some(lost) = loss.end {
+                        self.tell_of_lost_end(&loss.key, lost);
                     }
                 }
                 Report::Recovered { id } => {
@@ -113,6 +117,11 @@ impl Daemon {
         if has_ended {
             self.logger_is_gone(Exit::Unknown);
         }
+    }
+
+    fn tell_of_lost_end(&mut self, key: &Key, lost: u64) {
+        let message = format!("output was lost to the end; {lost} bytes were lost");
+        self.tell_of_loss(key, Level::Error, message);
     }
 
     fn tell_of_loss(&mut self, key: &Key, level: Level, message: String) {
@@ -161,14 +170,16 @@ impl Daemon {
 
     /// At the end: whether everything that was printed is in its file, or had time enough.
     pub(super) fn logger_is_done(&mut self) -> bool {
-        if self.captures.is_closed() {
-            return true;
+        if !self.captures.is_closed() {
+            let since = *self.logger_ending.get_or_insert(self.now.at);
+            if self.now.at < since + PATIENCE {
+                return false;
+            }
+            self.warn("the logger did not end: what was printed last may be missing");
         }
-        let since = *self.logger_ending.get_or_insert(self.now.at);
-        if self.now.at < since + PATIENCE {
-            return false;
+        for (key, lost) in self.captures.lost_to_the_end() {
+            self.tell_of_lost_end(&key, lost);
         }
-        self.warn("the logger did not end: what was printed last may be missing");
         true
     }
 }

@@ -31,7 +31,7 @@ mod step;
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use greeting::Greeting;
 pub use message::{Order, Report, Stream};
@@ -43,7 +43,7 @@ pub use rotate::{numbered, rotate};
 use crate::sys::channel::Channel;
 use crate::sys::door::Door;
 use crate::sys::epoll::Epoll;
-use crate::sys::poll::Interest;
+use crate::sys::poll::{Interest, Poller};
 use crate::sys::timer::Timer;
 use crate::sys::{cause, clock, files, limits, process, signals};
 
@@ -59,6 +59,9 @@ const SPARE: u64 = 8;
 /// a rule 64 MB (/proc/sys/fs/pipe-user-pages-soft): once that is used up, every new pipe of the same
 /// user's, in any process, is a tiny one.
 const LARGE: usize = 16;
+
+/// So long the daemon may take to hear the last reports.
+const LAST: Duration = Duration::from_secs(1);
 
 /// As long as an order may be, in bytes: it holds a path, each byte of which may be escaped.
 const LONGEST: usize = 64 * 1024;
@@ -139,7 +142,20 @@ impl Logger {
             feed.hope(now);
             let _ = self.mover.drain(feed, now, &mut self.reports);
         }
+        self.say_the_last(now);
         ended
+    }
+
+    /// What was lost to the end is counted, too. A daemon that does not listen is not waited for.
+    fn say_the_last(&mut self, now: Instant) {
+        let Some(daemon) = &self.daemon else { return };
+        self.reports.hurry(now);
+        let mut poller = Poller::new();
+        while !self.reports.send(daemon, now) && clock::now() < now + LAST {
+            poller.clear();
+            poller.add(daemon.as_fd(), Interest::Write);
+            let _ = poller.wait(Some(LAST));
+        }
     }
 
     fn turns(&mut self) -> io::Result<()> {

@@ -2,7 +2,8 @@
 //! there are streams, and held back so that a stream tells of losses at most once a second.
 //!
 //! The first loss is told at once. What follows is added up until a second is over; so is word
-//! that the stream has recovered, unless it loses again before.
+//! that the stream has recovered, unless it loses again before. Where a stream or the logger
+//! ends, nothing is held back.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -67,13 +68,26 @@ impl Reports {
         self.answers.push_back(Report::Cleared { id, error });
     }
 
-    /// A stream is no more: what it lost is told without delay, and nothing else.
+    /// A stream is no more: what it lost is told without delay, and be it that this was all.
     pub(super) fn removed(&mut self, id: u64) {
         if let Some(loss) = self.losses.remove(&id) {
             self.due.remove(&(loss.next, id));
-            if loss.bytes > 0 {
-                let Loss { bytes, cause, .. } = loss;
+            let Loss { bytes, cause, has_recovered, .. } = loss;
+            if bytes > 0 || !has_recovered {
                 self.answers.push_back(Report::Lost { id, bytes, cause });
+            }
+            if has_recovered {
+                self.answers.push_back(Report::Recovered { id });
+            }
+        }
+    }
+
+    /// Nothing comes after this: what is held back is due.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        self.due = std::mem::take(&mut self.due).into_iter().map(|(_, id)| (now, id)).collect();
+        for (_, id) in &self.due {
+            if let Some(loss) = self.losses.get_mut(id) {
+                loss.next = now;
             }
         }
     }

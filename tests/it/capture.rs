@@ -312,6 +312,47 @@ fn a_loss_that_ends_under_the_next_logger_is_told_and_so_is_the_one_after_it() {
     assert_eq!(said(&bench, "output is being lost"), 2);
 }
 
+/// Prints one line when it starts and one when it is stopped, where nothing can be recorded.
+const TWO_LINES: &str = "a: {cmd: [sh, -c, 'trap \"echo the last; exit\" TERM; echo first; \
+    while :; do sleep 0.02; done'], starttime: 0, stdout: {file: logs/a.log}}";
+
+fn loses_its_first_line() -> Bench {
+    let mut bench = Bench::new(TWO_LINES);
+    bench.write("logs", "no folder");
+    bench.start();
+    bench.until("its trap stands, and the first line is lost", |bench| {
+        bench.row("a")["lost_bytes"] == 6
+    });
+    bench
+}
+
+#[test]
+fn what_is_lost_by_a_process_that_is_removed_is_counted_and_told() {
+    let bench = loses_its_first_line();
+    // It is heard of only once the daemon has no such process any more.
+    let logger = logger(&bench);
+    signal(logger, libc::SIGSTOP);
+    bench.configure("b: {cmd: sleep 1000}");
+    assert_eq!(bench.ctl("reload").status, 0);
+    bench.until("it is gone", |bench| bench.row("a").is_null());
+    signal(logger, libc::SIGCONT);
+    let told = "stdout output was lost to the end; 15 bytes were lost name=a";
+    bench.until("its loss is told", |bench| bench.log().contains(told));
+    assert_eq!(bench.log().matches("output is being lost").count(), 1);
+    // The next logger is told of the stream again, and has nothing to add.
+    signal(logger, libc::SIGKILL);
+    bench.until("there is another", |bench| bench.log().contains("the logger ended"));
+    assert_eq!((bench.ctl("clear b").status, bench.log().matches(told).count()), (0, 1));
+}
+
+#[test]
+fn what_is_lost_when_the_daemon_ends_is_counted_and_told() {
+    let mut bench = loses_its_first_line();
+    bench.stop();
+    let told = "stdout output was lost to the end; 15 bytes were lost name=a";
+    assert!(bench.log().contains(told), "{}", bench.log());
+}
+
 #[test]
 fn a_planted_link_is_not_followed_by_who_writes_and_who_reads() {
     if !is_root() {

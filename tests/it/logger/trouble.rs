@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::rig::{Rig, flood, lines, size};
-use crate::bench::{is_root, until};
+use crate::bench::{is_root, signal, until};
 
 /// A disk of 1 MiB.
 struct Disk(PathBuf);
@@ -127,4 +127,34 @@ fn a_folder_that_comes_to_be_is_enough_to_recover() {
     let folder = fs::metadata(rig.path("a/b")).unwrap().permissions();
     assert_eq!(folder.mode() & 0o777, 0o700);
     assert_eq!(rig.logged("a/b/log").concat(), b"kept\n");
+}
+
+#[test]
+fn what_is_lost_last_is_told_before_it_ends() {
+    let mut rig = Rig::up();
+    fs::create_dir(rig.path("log")).unwrap();
+    let mut pipe = rig.capture(1, "log", json!({}));
+    pipe.write_all(b"first").unwrap();
+    until("the first loss is told", || rig.lost(1) == 5);
+    // This one waits for a second to be over, and nobody waits for that.
+    pipe.write_all(b"and last").unwrap();
+    rig.order(json!("finish"));
+    until("all is told", || rig.lost(1) == 13);
+    assert_eq!(rig.end(), 0);
+}
+
+#[test]
+fn a_thousand_streams_that_lose_to_the_end_are_all_told() {
+    let mut rig = Rig::up();
+    fs::create_dir(rig.path("log")).unwrap();
+    let mut pipes: Vec<_> = (1..=1000).map(|id| rig.capture(id, "log", json!({}))).collect();
+    // So that it learns of all at once, which is more than the socket takes.
+    rig.order(json!({"clear": {"id": 0}}));
+    rig.until_report("cleared");
+    signal(rig.pid(), libc::SIGSTOP);
+    pipes.iter_mut().for_each(|pipe| pipe.write_all(b"lost").unwrap());
+    rig.order(json!("finish"));
+    signal(rig.pid(), libc::SIGCONT);
+    until("all are told", || (1..=1000).all(|id| rig.lost(id) == 4));
+    assert_eq!(rig.end(), 0);
 }
