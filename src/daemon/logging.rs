@@ -127,9 +127,9 @@ impl Daemon {
     fn tell_of_loss(&mut self, key: &Key, level: Level, message: String) {
         let (program, index, which) = key;
         let name = self.supervisor.process_name(program, *index);
-        let message = format!("{} {message}", which.name());
-        self.log(level, &message, &[("name", &name)]);
-        let mut event = self.daemon_event(EventName::LostBytes, message);
+        let told = format!("{} {message}", which.name());
+        self.log(level, &told, &[("name", &name)]);
+        let mut event = self.daemon_event(EventName::LostBytes, told);
         event.name = Some(name);
         self.publish(&event);
         if let Some(id) = self.supervisor.find(program, *index) {

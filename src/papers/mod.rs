@@ -8,6 +8,7 @@ mod commands;
 mod fears;
 mod form;
 mod keys;
+mod log;
 mod mdoc;
 mod replies;
 

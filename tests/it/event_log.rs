@@ -65,14 +65,20 @@ fn json_is_an_object_a_line() {
     assert_eq!((&stopped["name"], &stopped["level"]), (&"a".into(), &"info".into()));
 }
 
-/// What stands behind this macro in the entries of taskmaster(1) on the log.
+/// What stands behind this macro in the entries of taskmaster(1) on the log, as far as it is the same
+/// in every line.
 fn in_the_manual(word: &str) -> Vec<String> {
     let page = include_str!("../../man/taskmaster.1");
     let (_, section) = page.split_once(".Sh THE EVENT LOG").unwrap();
     let (section, _) = section.split_once(".Sh LIMITS").unwrap();
     let entries = section.lines().filter_map(|line| line.strip_prefix(&format!(".It {word} ")));
     let words = entries.flat_map(|entry| entry.split(" , "));
-    words.map(|text| text.trim_matches('"').to_owned()).collect()
+    let is_same = |word: &&str| !["WHO", "FILE:", "SIGNAL:", "CAUSE", "CAUSE;", "N"].contains(word);
+    let fixed = words.map(|text| {
+        let words = text.trim_matches('"').split(' ').take_while(is_same);
+        words.collect::<Vec<_>>().join(" ")
+    });
+    fixed.filter(|text| !text.is_empty()).collect()
 }
 
 #[test]
