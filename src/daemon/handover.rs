@@ -1,9 +1,9 @@
 //! What one daemon hands over to the next in the same process, as plain data: all that it knows
 //! and that no file tells.
 //!
-//! A version stands in front. Older ones are read, a newer one is refused: [`Handover::read`].
-//! New keys get a default, so that what an older daemon wrote lacks nothing. Descriptors
-//! stand here by their numbers, points in time as in [`crate::supervisor::Snapshot`].
+//! A version stands in front. This is the first; an older one is read, a newer one refused:
+//! [`Handover::read`]. New keys get a default, so that what an older daemon wrote lacks nothing.
+//! Descriptors stand here by their numbers, points in time as in [`crate::supervisor::Snapshot`].
 
 use std::os::fd::RawFd;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ use crate::supervisor::{Past, Pid, Snapshot};
 use crate::sys::record;
 
 /// The form that this daemon writes.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 1;
 
 /// A daemon.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -42,11 +42,6 @@ pub(super) struct Handover {
     pub(super) adopted: Vec<(RawFd, Pid, u64)>,
     /// Where children that were launched apart tell what became of them.
     pub(super) reports: Vec<(Pid, RawFd)>,
-    /// Of version 1: the pipes by which processes are to tell that they are ready.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) lines: Vec<(String, u32, RawFd)>,
-    /// Since version 2, as one that does not know of it would leave the sockets open and unheard.
-    #[serde(default)]
     pub(super) probes: KeptProbes,
     pub(super) strays: Vec<Pid>,
     pub(super) streams: Vec<KeptStream>,
@@ -205,7 +200,6 @@ mod tests {
             disabled: vec![("web".into(), 3)],
             adopted: vec![(9, 71, 4711)],
             reports: Vec::new(),
-            lines: Vec::new(),
             probes: KeptProbes::default(),
             strays: vec![99],
             streams: Vec::new(),
@@ -235,20 +229,10 @@ mod tests {
     }
 
     #[test]
-    fn what_version_1_wrote_is_read() {
-        let mut json = serde_json::to_value(example()).unwrap();
-        json.as_object_mut().unwrap().remove("probes");
-        json["lines"] = serde_json::json!([["web", 1, 10]]);
-        let text = record::sealed(&format!("1 {json}"));
-        let lines = vec![("web".into(), 1, 10)];
-        assert_eq!(Handover::read(text.as_bytes()), Ok(Handover { lines, ..example() }));
-    }
-
-    #[test]
     fn a_newer_form_is_refused_by_its_number() {
         let newer = record::sealed(&format!("{} {{\"anything\":1}}", VERSION + 1));
         let why = Handover::read(newer.as_bytes()).unwrap_err();
-        assert!(why.contains("version 3, and version 2 is the newest"), "{why}");
+        assert!(why.contains("version 2, and version 1 is the newest"), "{why}");
     }
 
     proptest::proptest! {

@@ -53,7 +53,6 @@ impl Daemon {
             disabled: disabled.map(|(program, index)| (program.to_string(), *index)).collect(),
             adopted: self.adopted.keep(),
             reports: self.reports.iter().map(|(pid, fd)| (*pid, fd.as_raw_fd())).collect(),
-            lines: Vec::new(),
             probes: self.probes.keep(&self.supervisor, base),
             strays: self.strays.known().collect(),
             streams: self.captures.keep(),
@@ -135,9 +134,6 @@ impl Daemon {
         let reports = state.reports.into_iter();
         let reports = reports.map(|(pid, fd)| Ok((pid, inherited(fd)?)));
         self.reports = reports.collect::<std::io::Result<HashMap<_, _>>>()?;
-        for (program, index, fd) in state.lines {
-            self.probes.take_up_line((&program, index), fd, &self.supervisor)?;
-        }
         self.probes.take_up(state.probes, &self.supervisor, base)?;
         self.take_up_untold(state.mail);
         self.strays.take_up(state.strays);

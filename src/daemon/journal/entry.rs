@@ -56,7 +56,6 @@ pub(in crate::daemon) struct Up {
     // The child adds these two, which therefore come last.
     pub(in crate::daemon) pid: Pid,
     /// A moment at which it had this pid, as [`crate::sys::identity`] counts.
-    #[serde(alias = "start")]
     pub(in crate::daemon) seen: u64,
 }
 
@@ -79,7 +78,6 @@ pub(in crate::daemon) struct Helper {
     pub(in crate::daemon) boot: u64,
     // The child adds these two.
     pub(in crate::daemon) pid: Pid,
-    #[serde(alias = "start")]
     pub(in crate::daemon) seen: u64,
 }
 
@@ -88,7 +86,6 @@ pub(in crate::daemon) struct Helper {
 pub(in crate::daemon) struct Is {
     pub(in crate::daemon) digest: u64,
     /// Of a live one, as in [`Up`]: should that line be damaged, this one is enough to know it by.
-    #[serde(alias = "start")]
     pub(in crate::daemon) seen: Option<u64>,
     pub(in crate::daemon) process: Snapshot,
 }

@@ -131,27 +131,6 @@ impl Probes {
         Ok(())
     }
 
-    /// A pipe that version 1 kept.
-    ///
-    /// # Errors
-    /// As [`Self::take_up`].
-    pub(in crate::daemon) fn take_up_line(
-        &mut self,
-        (program, index): (&str, u32),
-        fd: RawFd,
-        supervisor: &Supervisor,
-    ) -> io::Result<()> {
-        let line = inherited(fd)?;
-        let found = supervisor.id_of(program, index);
-        let found = found.and_then(|id| Some((id, supervisor.get(id)?)));
-        let Some((id, process)) = found else { return Ok(()) };
-        let Some((pid, _)) = process.state.process() else { return Ok(()) };
-        let mut watch = Watch::new(pid, process.program.clone());
-        self.watch_line(id, &mut watch, line)?;
-        self.watches.insert(id, watch);
-        Ok(())
-    }
-
     fn watch_line(&mut self, id: Id, watch: &mut Watch, fd: OwnedFd) -> io::Result<()> {
         let token = self.set.add(fd.as_fd(), id, Part::Line, Interest::Read)?;
         watch.line = Some(Polled { it: Line::new(fd.into()), token });
