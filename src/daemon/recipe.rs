@@ -169,8 +169,8 @@ impl Kitchen {
         Ok((recipe, mode))
     }
 
-    /// The daemon raises its own limit of open files, and may lower that of core dumps; what it
-    /// starts has those it was given.
+    /// The daemon raises its own limit of open files, and lowers that of core dumps; what it starts
+    /// has those it was given.
     pub(super) fn inherited_limits(&self) -> impl Iterator<Item = (u32, u64, u64)> + use<> {
         let limits = [("nofile", self.limits.open_files), ("core", self.limits.core)];
         let row = |(name, (soft, hard))| Some((limits::number(name)?, soft, hard));

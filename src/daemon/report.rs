@@ -10,11 +10,11 @@ use super::backlog::Backlog;
 use super::capture::Which;
 use super::helpers::{Ended, Helpers, Kind, Order};
 use super::{Daemon, recipe};
-use crate::config::{Level, Login, Mail, MailOn, Occasions, Password, Server, Smtp};
+use crate::config::{Level, Mail, MailOn, Occasions};
 use crate::mail::{Errand, News, Outbox, Output, Place, UNREACHED, Untold, compose};
 use crate::protocol::{EventName, EventRow, ExitRow};
 use crate::supervisor::Exit;
-use crate::sys::{exec, limits, process};
+use crate::sys::{exec, process};
 
 /// How long the end of the daemon waits for what is still to be told.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -116,9 +116,6 @@ impl Daemon {
             }
             return;
         };
-        if holds_password(mail) {
-            limits::lower_core();
-        }
         match &mut self.reporting.outbox {
             Some(outbox) => outbox.change(mail.digest),
             None => self.reporting.outbox = Some(Outbox::new(mail.digest)),
@@ -399,11 +396,4 @@ fn mail_order(input: Vec<u8>, timeout: Duration, limits: Vec<(u32, u64, u64)>) -
         input,
         timeout,
     }
-}
-
-fn holds_password(mail: &Mail) -> bool {
-    matches!(
-        &mail.server,
-        Server::Smtp(Smtp { login: Some(Login { password: Password::Text(_), .. }), .. })
-    )
 }
