@@ -28,7 +28,7 @@ use crate::supervisor::{Exit, Pid};
 use crate::sys::pipe;
 use crate::sys::record::checksum;
 use crate::sys::spawn::{Extras, Mode, Recipe};
-use crate::sys::{cause, handover, signals};
+use crate::sys::{cause, files, handover, signals};
 
 /// Where the new program finds the number of the descriptor that holds the state.
 pub(super) const VARIABLE: &str = "TASKMASTER_HANDOVER";
@@ -143,7 +143,7 @@ impl Daemon {
         let state = self.hand_over().to_text();
         let failed =
             |what: &'static str| move |error: std::io::Error| format!("{what}: {}", cause(&error));
-        let memory = handover::memory(state.as_bytes()).map_err(failed("keeping the state"))?;
+        let memory = files::in_memory(state.as_bytes()).map_err(failed("keeping the state"))?;
         let (said, says) = pipe::one_way().map_err(failed("making a pipe"))?;
         let path = CString::new(file.as_os_str().as_bytes()).unwrap_or_default();
         let recipe = Recipe {
@@ -248,7 +248,7 @@ impl Daemon {
     }
 
     fn become_file(&self, file: &Path) -> std::io::Error {
-        let state = match handover::memory(self.hand_over().to_text().as_bytes()) {
+        let state = match files::in_memory(self.hand_over().to_text().as_bytes()) {
             Ok(state) => state,
             Err(error) => return error,
         };

@@ -2,6 +2,14 @@
 
 use std::fs;
 
+use super::identity::Stat;
+
+/// Places in `/proc/PID/stat`, as [`Stat`] counts them.
+const STATE: usize = 0;
+const PARENT: usize = 1;
+const GROUP: usize = 2;
+const SESSION: usize = 3;
+
 /// The pids of all children, zombies included.
 ///
 /// From `/proc/self/task/TID/children` where the kernel has it, else from every
@@ -27,12 +35,12 @@ fn by_stat(parent: u32) -> Vec<i32> {
 }
 
 fn parent_of(pid: i32) -> Option<i32> {
-    field(pid, 1)?.parse().ok()
+    number(pid, PARENT)
 }
 
 /// Its process group.
 pub fn group(pid: i32) -> Option<i32> {
-    field(pid, 2)?.parse().ok()
+    number(pid, GROUP)
 }
 
 /// Whether a process is this leader of a session, or of that session, or descends from it. None:
@@ -43,7 +51,7 @@ pub fn belongs(pid: i32, leader: i32) -> Option<bool> {
     if pid == leader {
         return Some(true);
     }
-    if field(pid, 3)?.parse() == Ok(leader) {
+    if number(pid, SESSION)? == leader {
         return Some(true);
     }
     let line = std::iter::successors(Some(pid), |pid| parent_of(*pid).filter(|above| *above > 1));
@@ -52,20 +60,20 @@ pub fn belongs(pid: i32, leader: i32) -> Option<bool> {
 
 /// Whether it has ended and waits to be reaped.
 pub fn is_zombie(pid: i32) -> bool {
-    field(pid, 0).is_some_and(|state| state == "Z")
+    state(pid).is_some_and(|state| state == "Z")
 }
 
 /// Whether a process of this number is there, and no zombie.
 pub fn lives(pid: u32) -> bool {
-    i32::try_from(pid).ok().and_then(|pid| field(pid, 0)).is_some_and(|state| state != "Z")
+    i32::try_from(pid).ok().and_then(state).is_some_and(|state| state != "Z")
 }
 
-/// The field of `/proc/PID/stat` that stands so many places after the name in parentheses,
-/// which may itself hold anything, and need be no text.
-fn field(pid: i32, place: usize) -> Option<String> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    stat.rsplit_once(") ")?.1.split(' ').nth(place).map(str::to_owned)
+fn state(pid: i32) -> Option<String> {
+    Stat::of(pid)?.field(STATE).map(str::to_owned)
+}
+
+fn number(pid: i32, place: usize) -> Option<i32> {
+    Stat::of(pid)?.field(place)?.parse().ok()
 }
 
 /// The name of a process's command, at most 15 bytes of it.

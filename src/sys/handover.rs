@@ -3,13 +3,12 @@
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::signals;
 
@@ -29,17 +28,6 @@ pub fn own_file() -> io::Result<PathBuf> {
         Some(Ok(path)) if !path.starts_with("/proc") && !path.starts_with("/dev") => Ok(path),
         _ => std::env::current_exe(),
     }
-}
-
-/// An open file of memory alone, with this in it, read from its beginning.
-///
-/// # Errors
-/// Those of memfd_create(2) and write(2).
-pub fn memory(bytes: &[u8]) -> io::Result<File> {
-    let mut file = File::from(memfd_create(c"taskmaster", MFdFlags::MFD_CLOEXEC)?);
-    file.write_all(bytes)?;
-    file.rewind()?;
-    Ok(file)
 }
 
 /// Takes a variable out of the environment.

@@ -54,17 +54,17 @@ const START_TIME: usize = 19;
 const EXIT_CODE: usize = 49;
 
 /// What stands there behind the name, which may itself hold anything.
-struct Stat(String);
+pub(super) struct Stat(String);
 
 impl Stat {
-    fn of(pid: i32) -> Option<Self> {
+    pub(super) fn of(pid: i32) -> Option<Self> {
         // Not as text: the name may be no such.
         let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
         let stat = String::from_utf8_lossy(&stat);
         stat.rsplit_once(") ").map(|(_, rest)| Self(rest.trim_end().to_owned()))
     }
 
-    fn field(&self, place: usize) -> Option<&str> {
+    pub(super) fn field(&self, place: usize) -> Option<&str> {
         self.0.split(' ').nth(place)
     }
 
