@@ -1,4 +1,4 @@
-//! How often something happened within the last hour.
+//! How often something happened within the last hour, to the minute.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -7,16 +7,19 @@ use crate::config::EventName;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// What happens within so long after the first is counted with it.
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// Things that are remembered.
 const THINGS: usize = 1000;
 
-/// Times that are remembered of each.
-const TIMES: usize = 1000;
+/// When the first of a minute was, and how many there were in it.
+type Minute = (Instant, u64);
 
-/// The times of things, as far as they are within the last hour.
+/// How often things happened, as far as that is within the last hour.
 #[derive(Debug, Default)]
 pub(super) struct Lately {
-    times: HashMap<(EventName, Option<String>), VecDeque<Instant>>,
+    minutes: HashMap<(EventName, Option<String>), VecDeque<Minute>>,
 }
 
 impl Lately {
@@ -28,20 +31,24 @@ impl Lately {
         process: Option<&str>,
         now: Instant,
     ) -> Option<u64> {
-        let is_recent = |at: &Instant| now.saturating_duration_since(*at) < HOUR;
+        let is_within = |(first, _): &Minute, span| now.saturating_duration_since(*first) < span;
         let key = (event, process.map(str::to_owned));
-        if self.times.len() >= THINGS && !self.times.contains_key(&key) {
-            self.times.retain(|_, times| times.back().is_some_and(is_recent));
-            if self.times.len() >= THINGS {
+        if self.minutes.len() >= THINGS && !self.minutes.contains_key(&key) {
+            self.minutes
+                .retain(|_, minutes| minutes.back().is_some_and(|last| is_within(last, HOUR)));
+            if self.minutes.len() >= THINGS {
                 return None;
             }
         }
-        let times = self.times.entry(key).or_default();
-        times.push_back(now);
-        while times.len() > TIMES || times.front().is_some_and(|at| !is_recent(at)) {
-            times.pop_front();
+        let minutes = self.minutes.entry(key).or_default();
+        match minutes.back_mut().filter(|last| is_within(last, MINUTE)) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None => minutes.push_back((now, 1)),
         }
-        u64::try_from(times.len()).ok()
+        while minutes.front().is_some_and(|first| !is_within(first, HOUR)) {
+            minutes.pop_front();
+        }
+        Some(minutes.iter().fold(0, |sum, (_, count)| count.saturating_add(sum)))
     }
 }
 
@@ -68,6 +75,20 @@ mod tests {
         }
         assert_eq!(lately.count(EventName::Fatal, Some("new"), now), None);
         assert_eq!(lately.count(EventName::Fatal, Some("new"), now + HOUR), Some(1));
-        assert_eq!(lately.times.len(), 1);
+        assert_eq!(lately.minutes.len(), 1);
+    }
+
+    #[test]
+    fn a_storm_is_counted_to_its_end_and_kept_in_little() {
+        let (mut lately, start) = (Lately::default(), clock::now());
+        let mut last = None;
+        for n in 0..72_000 {
+            last =
+                lately.count(EventName::Fatal, Some("a"), start + Duration::from_millis(100 * n));
+        }
+        // Two hours of ten a second: those of one are told.
+        assert!(last.is_some_and(|count| (35_400..=36_000).contains(&count)), "{last:?}");
+        let kept: usize = lately.minutes.values().map(VecDeque::len).sum();
+        assert!(kept <= 61, "{kept}");
     }
 }
