@@ -1,11 +1,8 @@
 //! The life of a process: starts, ends and restarts.
 
-use std::os::unix::fs::PermissionsExt;
-
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, Wire, lives, programs_of, signal};
-use crate::facts::{self, exit};
 
 const SLEEPER: &str = "a: {cmd: sleep 1000, starttime: 0.1}";
 
@@ -244,34 +241,4 @@ fn no_end_leaves_a_zombie() {
     let children = programs_of(bench.pid());
     assert_eq!(children.len(), 10);
     assert!(children.into_iter().all(lives));
-}
-
-/// Behind these, launched one by one, waits whatever is to be done and told after them.
-const MANY: &str = "p: {cmd: sleep 1000, numprocs: 200, autostart: no, starttime: 0, \
-                    stdout: discard, stderr: discard}";
-
-#[test]
-fn a_restart_is_not_answered_with_the_start_before_it() {
-    let bench = Bench::up(MANY);
-    let mut wire = bench.client();
-    assert_eq!(exit(&wire.ask("start --no-wait all")), 0);
-    facts::until_state(&mut wire, "p:0", "RUNNING");
-    let first = facts::pid(&mut wire, "p:0");
-    let answer = wire.ask("restart p:0");
-    assert_eq!((exit(&answer), facts::words(&answer)), (0, vec!["p:0: restarted".into()]));
-    assert_ne!(facts::pid(&mut wire, "p:0"), first);
-    assert!(!lives(first));
-}
-
-#[test]
-fn a_start_is_not_answered_with_the_failure_before_it() {
-    let programs = "a: {cmd: ./late, autostart: no, starttime: 0, startretries: 0}";
-    let bench = Bench::up(&format!("{programs}\n{MANY}"));
-    let mut wire = bench.client();
-    assert_eq!(exit(&wire.ask("start --no-wait all")), 0);
-    facts::until_state(&mut wire, "a", "FATAL");
-    let late = bench.write("late", "#!/bin/sh\nexec sleep 1000\n");
-    std::fs::set_permissions(&late, PermissionsExt::from_mode(0o755)).unwrap();
-    let answer = wire.ask("start a");
-    assert_eq!((exit(&answer), facts::words(&answer)), (0, vec!["a: started".into()]));
 }

@@ -13,6 +13,7 @@ mod inject;
 mod lease;
 mod post_office;
 
+mod answers;
 mod apart;
 mod clock;
 mod container;
