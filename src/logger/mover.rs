@@ -6,7 +6,8 @@
 //!
 //! With time stamps, lines are copied: looked at, written behind their stamps, and only then taken
 //! out of the pipe. A kill between the two writes some of them twice, and loses none. A line that
-//! is not finished yet is written as far as it has come.
+//! is not finished yet is written as far as it has come. Into a file that refuses splice(2), bytes
+//! are copied in the same way.
 //!
 //! A file that cannot be written to does not stop the program: what is in the pipe is dropped and
 //! counted, and the file is tried again as more comes, ten times a second at most.
@@ -20,7 +21,7 @@ use super::logs::Logs;
 use super::message::Stream;
 use super::reports::Reports;
 use super::rotate;
-use super::step::{self, Done, Place, Source, Stamper};
+use super::step::{Done, Place, Source, Stepper};
 use crate::sys::cause;
 use crate::sys::splice::{self, Peek};
 
@@ -119,7 +120,7 @@ pub(super) struct Mover {
     pub(super) logs: Logs,
     peek: Peek,
     null: File,
-    stamper: Stamper,
+    stepper: Stepper,
 }
 
 impl Mover {
@@ -132,7 +133,7 @@ impl Mover {
             logs: Logs::default(),
             peek: Peek::new()?,
             null: OpenOptions::new().write(true).open("/dev/null")?,
-            stamper: Stamper::default(),
+            stepper: Stepper::default(),
         })
     }
 
@@ -239,9 +240,9 @@ impl Mover {
         let source = Source { pipe: feed.pipe(), pending, peek: &mut self.peek };
         let place = Place { log, size, max: stream.max_bytes };
         let done = if stream.timestamps {
-            self.stamper.stamped(source, &place)
+            self.stepper.stamped(source, &place)
         } else {
-            step::plain(source, &place)
+            self.stepper.plain(source, &place)
         };
         let gone = match done {
             Ok(Done::Full) => return Ok(None),

@@ -1,4 +1,5 @@
-//! One step from a pipe to a file, in the two ways: spliced, and behind time stamps.
+//! One step from a pipe to a file: spliced; copied, where the file's kind refuses that; or copied
+//! behind time stamps.
 
 use std::fs::File;
 use std::io;
@@ -38,37 +39,48 @@ pub(super) enum Done {
     Full,
 }
 
-/// Splices as much as the file may take.
-///
-/// # Errors
-/// Those of the system calls, which then have moved nothing.
-pub(super) fn plain(source: Source<'_>, place: &Place<'_>) -> io::Result<Done> {
-    let Source { pipe, pending, peek } = source;
-    let len = if plan::fits(place.size, place.max, pending) {
-        pending
-    } else {
-        let mut sight = Sight::new(place.size, place.max);
-        let horizon = plan::horizon(place.size, place.max);
-        peek.look(pipe, pending.min(horizon.max(1)), |bytes| sight.see(bytes))?;
-        match sight.step(place.size, place.max, ends_within_line(place)) {
-            Step::Move(len) => len,
-            Step::Rotate => return Ok(Done::Full),
-        }
-    };
-    splice::to_file(pipe, place.log.as_fd(), place.size, len).map(Done::Moved)
-}
-
-/// Copies lines behind stamps.
+/// Moves bytes, and keeps what it needs for those that pass through its hands.
 #[derive(Debug, Default)]
-pub(super) struct Stamper {
+pub(super) struct Stepper {
     raw: Vec<u8>,
     text: Vec<u8>,
 }
 
-/// As much as is stamped at once, in bytes; 31 times that if it is nothing but line ends.
+/// As much as is copied at once, in bytes; with stamps 31 times that if it is nothing but line ends.
 const PIECE: u64 = 32 * 1024;
 
-impl Stamper {
+impl Stepper {
+    /// Splices as much as the file may take.
+    ///
+    /// # Errors
+    /// Those of the system calls, which then have moved nothing.
+    pub(super) fn plain(&mut self, source: Source<'_>, place: &Place<'_>) -> io::Result<Done> {
+        let Source { pipe, pending, peek } = source;
+        let len = if plan::fits(place.size, place.max, pending) {
+            pending
+        } else {
+            let mut sight = Sight::new(place.size, place.max);
+            let horizon = plan::horizon(place.size, place.max);
+            peek.look(pipe, pending.min(horizon.max(1)), |bytes| sight.see(bytes))?;
+            match sight.step(place.size, place.max, ends_within_line(place)) {
+                Step::Move(len) => len,
+                Step::Rotate => return Ok(Done::Full),
+            }
+        };
+        match splice::to_file(pipe, place.log.as_fd(), place.size, len) {
+            // EINVAL: files of this kind take bytes by write(2) alone.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                self.raw.clear();
+                peek.look(pipe, len.min(PIECE), |bytes| self.raw.extend_from_slice(bytes))?;
+                match write_all(place, &self.raw) {
+                    (0, Some(error)) => Err(error),
+                    (written, _) => Ok(Done::Copied(count(written))),
+                }
+            }
+            done => done.map(Done::Moved),
+        }
+    }
+
     /// Copies as much as the file may take.
     ///
     /// # Errors

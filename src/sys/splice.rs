@@ -35,7 +35,8 @@ pub fn enlarge(pipe: BorrowedFd<'_>) -> u64 {
 }
 
 /// Moves up to `len` bytes from a pipe to a file, from `offset` on, and says how many. None: the
-/// pipe is empty. The file must not be open with O_APPEND, which splice(2) refuses.
+/// pipe is empty. The file must not be open with O_APPEND, which splice(2) refuses; nor does every
+/// kind of file know it. Both are EINVAL.
 ///
 /// # Errors
 /// Those of splice(2). Nothing was moved then.

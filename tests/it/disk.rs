@@ -58,6 +58,35 @@ fn a_log_disk_that_fails_costs_bytes_that_are_counted_and_then_is_forgiven() {
 }
 
 #[test]
+fn a_log_disk_that_knows_no_splice_gets_every_byte_in_order() {
+    let mut bench = Bench::up(
+        "a: {cmd: [sh, -c, 'echo up; until test -e go; do sleep 0.02; done; seq 1 20000; exec sleep 1000'],\
+         starttime: 0, workingdir: '${here}', stdout: {file: a.log, max_bytes: 10KB, keep: 500}}",
+    );
+    bench.until("it is logged", |bench| bench.read("a.log") == "up\n");
+    // Of those that move to the log, not of those that peek.
+    let Some(refused) =
+        Fault::of(logger_of(&bench), Some(&bench.path("a.log")), "splice:error=EINVAL")
+    else {
+        return;
+    };
+    bench.write("go", "");
+    let whole: String = (1..=20_000).map(|n| format!("{n}\n")).collect();
+    let logged = |bench: &Bench| {
+        let old = (1..500).rev().map(|number| bench.read(&format!("a.log.{number}")));
+        old.chain([bench.read("a.log")]).collect::<String>()
+    };
+    bench.until("all is there", |bench| logged(bench).len() >= whole.len() + 3);
+    assert!(logged(&bench) == format!("up\n{whole}"));
+    for number in 1..5 {
+        assert!(bench.read(&format!("a.log.{number}")).ends_with('\n'), "a line is torn");
+    }
+    assert_eq!(lost(&bench), 0);
+    drop(refused);
+    bench.stop();
+}
+
+#[test]
 fn a_log_disk_that_hangs_holds_up_no_answer() {
     let mut bench = Bench::up(&format!("a: {{{TALKER}}}\nb: {{{TALKER}, numprocs: 3}}"));
     bench.until("it is logged", |bench| bench.read("state/log/a.stdout.log").len() > 20);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
@@ -234,4 +235,28 @@ fn without_its_socket_it_says_so_and_ends() {
     assert_eq!(said.status, 2);
     assert_eq!(said.err.lines().count(), 1, "{}", said.err);
     assert!(said.err.starts_with("taskmaster logger: standard input is not "), "{}", said.err);
+}
+
+/// A process that is ended with the test.
+struct Offered(Child);
+
+impl Drop for Offered {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_file_that_refuses_splice_is_written_to_all_the_same() {
+    // The kernel has no way to splice into these; a process may always offer itself.
+    let offered = Offered(Command::new("sleep").arg("1000").stdout(Stdio::null()).spawn().unwrap());
+    let file = format!("/proc/{}/oom_score_adj", offered.0.id());
+    let mut rig = Rig::up();
+    let mut pipe = rig.capture(1, &file, json!({}));
+    pipe.write_all(b"900\n").unwrap();
+    until("it is written", || fs::read_to_string(&file).unwrap() == "900\n");
+    // What no file would take is lost as ever, and is told.
+    pipe.write_all(b"no number\n").unwrap();
+    assert_eq!(rig.until_report("lost")["bytes"], 10);
 }
