@@ -26,8 +26,7 @@ impl Daemon {
     fn read_and_apply(&mut self, dry_run: bool) -> Vec<Reply> {
         if self.supervisor.is_shutting_down() {
             if !dry_run {
-                let message = "reload failed, nothing was changed: the daemon is shutting down";
-                self.log(Level::Error, message, &[]);
+                self.log_failed("the daemon is shutting down");
             }
             return vec![Reply::failed(1, "the daemon is shutting down: nothing is reloaded")];
         }
@@ -101,10 +100,15 @@ impl Daemon {
     }
 
     fn reload_failed(&mut self, why: &str) {
-        let message = format!("reload failed, nothing was changed: {why}");
-        self.log(Level::Error, &message, &[]);
+        let message = self.log_failed(why);
         let event = self.daemon_event(EventName::ReloadFailed, message);
         self.publish(&event);
+    }
+
+    fn log_failed(&mut self, why: &str) -> String {
+        let message = format!("reload failed, nothing was changed: {why}");
+        self.log(Level::Error, &message, &[]);
+        message
     }
 
     fn apply(&mut self, read: Read, plan: Plan, changes: &Changes) {
