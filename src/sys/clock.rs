@@ -26,6 +26,6 @@ pub fn rest(time: Duration) {
 /// the same for all processes.
 pub fn monotonic() -> (Instant, u64) {
     let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
-    let nanos = now.map_or(0, |now| now.tv_sec() * 1_000_000_000 + now.tv_nsec());
+    let nanos = now.map_or(0, |now| Duration::from(now).as_nanos());
     (Instant::now(), u64::try_from(nanos).unwrap_or(0))
 }
