@@ -72,7 +72,7 @@ impl Own {
             Some(_) | None => {}
         }
         let leads = |folder| path.beginning().starts_with(folder);
-        ["/dev/fd/", "/proc/self/fd/"].into_iter().any(leads).then_some(Self::Other)
+        ["/dev/fd/", "/proc/self/fd/", "/proc/1/fd/"].into_iter().any(leads).then_some(Self::Other)
     }
 
     pub(super) fn is_no_file(&self, path: &Template) -> String {
@@ -174,15 +174,7 @@ impl<'s> Reader<'s> {
             self.report.error(value, "has no `file`, where the output is to go");
             return None;
         };
-        let text = self.scalar(file.value)?;
-        let path = self.expand(file.value, text, names)?;
-        let path = self.absolute(file.value, path)?;
-        if let Some(own) = Own::of(&path) {
-            let why = format!("{}: write inherit in place of the map", own.is_no_file(&path));
-            self.report.error(file.value, why);
-            return None;
-        }
-        let mut capture = Capture::to(path);
+        let mut capture = Capture::to(Template::from(""));
         for (key, field) in &fields {
             match *key {
                 "max_bytes" => self.set(&mut capture.max_bytes, field.value, values::size),
@@ -192,6 +184,15 @@ impl<'s> Reader<'s> {
                 "timestamps" => self.set(&mut capture.timestamps, field.value, boolean),
                 _ => {}
             }
+        }
+        let text = self.scalar(file.value)?;
+        let path = self.expand(file.value, text, names)?;
+        capture.file = self.absolute(file.value, path)?;
+        if let Some(own) = Own::of(&capture.file) {
+            let why =
+                format!("{}: write inherit in place of the map", own.is_no_file(&capture.file));
+            self.report.error(file.value, why);
+            return None;
         }
         Some(capture)
     }

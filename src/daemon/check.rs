@@ -26,7 +26,9 @@ pub fn check(options: &Options) -> u8 {
     };
     let around = &options.surroundings;
     let path = around.env.get("PATH").map(String::as_str);
-    for warning in lacks::warnings(&config, &texts, around, &Identities::look_up(&config), path) {
+    let identities = Identities::look_up(&config);
+    let look = lacks::Look::new(&identities, path, None);
+    for warning in lacks::warnings(&config, &texts, around, look) {
         let _ = writeln!(stderr, "warning: {warning}");
     }
     let _ = writeln!(std::io::stdout(), "{}", summary(&config));

@@ -1,8 +1,8 @@
 //! What is odd about a configuration: its own warnings, and what this machine lacks for it.
 //!
 //! None of it is a problem of the file: users, folders, files and commands may yet come. As long as
-//! one does not, what needs it fails to start. What lies on a file system that may hang is not looked
-//! at.
+//! one does not, what needs it fails to start. The daemon does not look at what lies on a file system
+//! that may hang.
 
 use std::collections::HashSet;
 use std::ffi::{CString, OsStr};
@@ -19,14 +19,12 @@ use crate::config::{
 use crate::sys::mounts::Mounts;
 use crate::sys::{exec, limits, trust, users};
 
-/// All of it, a line each, with the places in the texts that the configuration was read from; given
-/// the daemon's own PATH.
+/// All of it, a line each, with the places in the texts that the configuration was read from.
 pub(super) fn warnings(
     config: &Config,
     texts: &Texts,
     surroundings: &Surroundings,
-    identities: &Identities,
-    path: Option<&str>,
+    mut look: Look<'_>,
 ) -> Vec<String> {
     let mut missing = Vec::new();
     if let Some(Err(error)) =
@@ -34,7 +32,6 @@ pub(super) fn warnings(
     {
         missing.push(Missing { asks: Asks::Daemon("user"), what: error });
     }
-    let mut look = Look { identities, path, mounts: Mounts::new(), found: HashSet::new() };
     let programs = config.programs.values();
     missing.extend(programs.flat_map(|program| for_program(program, &mut look)));
     missing.extend(for_reports(config, &look));
@@ -54,21 +51,30 @@ fn lines(warnings: &Problems) -> impl Iterator<Item = String> {
     warnings.list.iter().map(ToString::to_string).chain(rest)
 }
 
-/// What is looked at, and by what light.
-struct Look<'a> {
+/// A look at the machine.
+pub(super) struct Look<'a> {
     identities: &'a Identities,
     /// The daemon's own PATH.
     path: Option<&'a str>,
-    mounts: Mounts,
+    /// Where to look might take for ever; none: whoever asks can wait.
+    mounts: Option<&'a Mounts>,
     /// Commands that are there, each with the folder and the PATH that it was looked for from: ten
     /// thousand programs may well run one.
     found: HashSet<(String, PathBuf, Option<String>)>,
 }
 
-impl Look<'_> {
-    /// Whether to look might take for ever.
+impl<'a> Look<'a> {
+    /// Given the users of the configuration, the daemon's own PATH, and for who cannot wait the mounts.
+    pub(super) fn new(
+        identities: &'a Identities,
+        path: Option<&'a str>,
+        mounts: Option<&'a Mounts>,
+    ) -> Self {
+        Self { identities, path, mounts, found: HashSet::new() }
+    }
+
     fn may_hang(&self, place: &Path) -> bool {
-        self.mounts.any_may_hang([place.to_owned()].into_iter())
+        self.mounts.is_some_and(|mounts| mounts.any_may_hang([place.to_owned()].into_iter()))
     }
 
     fn finds(&self, file: &Path) -> bool {

@@ -303,7 +303,8 @@ impl Daemon {
         identities: &identities::Identities,
     ) -> Vec<String> {
         let path = self.kitchen.path();
-        lacks::warnings(config, texts, &self.surroundings, identities, path.as_deref())
+        let look = lacks::Look::new(identities, path.as_deref(), Some(self.kitchen.mounts()));
+        lacks::warnings(config, texts, &self.surroundings, look)
     }
 
     /// Detached: before anything is launched, so that no process inherits what is the caller's.

@@ -187,6 +187,11 @@ impl Kitchen {
         self.inherited.get(OsStr::new("PATH")).map(|path| path.to_string_lossy().into_owned())
     }
 
+    /// What is mounted, and may hang.
+    pub(super) fn mounts(&self) -> &Mounts {
+        &self.mounts
+    }
+
     /// The limits that the daemon was started with, and that it may have changed since.
     pub(super) fn given(&self) -> Given {
         self.limits

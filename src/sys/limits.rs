@@ -51,25 +51,24 @@ pub(super) fn set(which: u32, soft: u64, hard: u64) -> bool {
     unsafe { libc::syscall(libc::SYS_prlimit64, 0, which, &raw const pair, no_old) == 0 }
 }
 
-/// A limit of this process, soft and hard.
-fn get(name: &str) -> (u64, u64) {
+/// A limit of this process, soft and hard. None: the kernel does not tell.
+fn get(name: &str) -> Option<(u64, u64)> {
     let mut pair = Pair { soft: 0, hard: 0 };
     let no_new = ptr::null::<Pair>();
-    if let Some(which) = number(name) {
-        // SAFETY: `pair` lives through the call.
-        unsafe { libc::syscall(libc::SYS_prlimit64, 0, which, no_new, &raw mut pair) };
-    }
-    (pair.soft, pair.hard)
+    let which = number(name)?;
+    // SAFETY: `pair` lives through the call.
+    let done = unsafe { libc::syscall(libc::SYS_prlimit64, 0, which, no_new, &raw mut pair) };
+    (done == 0).then_some((pair.soft, pair.hard))
 }
 
 /// How many descriptors this process may have open: the soft limit, and the hard one.
 pub fn open_files() -> (u64, u64) {
-    get("nofile")
+    get("nofile").unwrap_or((0, 0))
 }
 
 /// The limit of core dumps, soft and hard, in bytes.
 pub fn core() -> (u64, u64) {
-    get("core")
+    get("core").unwrap_or((0, 0))
 }
 
 /// Has this process leave no core dump, as there is a secret in its memory. Children inherit that.
@@ -77,14 +76,17 @@ pub fn core() -> (u64, u64) {
 /// One byte, not none: with none a dump that goes to a pipe is written all the same, with less
 /// than a page neither that nor a file is, see core(5).
 pub fn lower_core() {
-    let (_, hard) = core();
-    // Up to the hard limit is always allowed.
-    number("core").map(|core| set(core, hard.min(1), hard));
+    change("core", |hard| hard.min(1));
 }
 
 /// Makes it as many as the hard limit allows.
 pub fn raise_open_files() {
-    let (_, hard) = open_files();
-    // Up to the hard limit is always allowed.
-    number("nofile").map(|nofile| set(nofile, hard, hard));
+    change("nofile", |hard| hard);
+}
+
+/// Sets a soft limit, given the hard one, up to which that is always allowed.
+fn change(name: &str, soft: impl Fn(u64) -> u64) {
+    if let (Some(which), Some((_, hard))) = (number(name), get(name)) {
+        set(which, soft(hard), hard);
+    }
 }
