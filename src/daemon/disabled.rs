@@ -89,8 +89,11 @@ impl Daemon {
             }
         }
         let path = self.state_dir.folder().join(NAME);
-        write(&path, &disabled).map_err(|error| {
-            let error = format!("writing {}: {}: nothing was done", path.display(), cause(&error));
+        // Where the folder was removed, another of its name may be another daemon's.
+        let kept = self.keep_folder();
+        let written = kept.and_then(|()| write(&path, &disabled).map_err(|error| cause(&error)));
+        written.map_err(|why| {
+            let error = format!("writing {}: {why}: nothing was done", path.display());
             vec![Reply::failed(exit::FAILED, error)]
         })?;
         let word = if enabled { "enabled" } else { "disabled" };

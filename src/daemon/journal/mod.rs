@@ -120,7 +120,7 @@ impl Daemon {
     }
 
     /// The state folder, made anew if it is gone.
-    fn keep_folder(&mut self) -> Result<(), String> {
+    pub(super) fn keep_folder(&mut self) -> Result<(), String> {
         if self.state_dir.is_in_place() {
             return Ok(());
         }

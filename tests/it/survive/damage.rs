@@ -205,6 +205,7 @@ fn a_number_that_is_another_s_by_now_is_left_alone() {
 #[test]
 fn a_daemon_whose_state_folder_is_another_ones_by_now_leaves_it_alone() {
     let (mut first, mut second) = (Bench::up("a: {cmd: sleep 1000}"), Bench::new("{}"));
+    let mut client = first.client();
     let state = first.path("state");
     fs::remove_dir_all(&state).unwrap();
     second.write(
@@ -218,6 +219,9 @@ fn a_daemon_whose_state_folder_is_another_ones_by_now_leaves_it_alone() {
     assert_eq!(second.ctl("pid").out, format!("{}\n", second.pid()));
     let files = ["address", "journal", "logger", "secret"].map(|name| state.join(name));
     second.until("its logger is there", |_| files.iter().all(|file| exists(file)));
+    let answer = client.ask("disable a");
+    assert_eq!(answer.last().unwrap()["end"]["exit"], 1, "{answer:?}");
+    assert!(!exists(&state.join("disabled")));
     signal(first.pid(), libc::SIGTERM);
     assert_eq!(first.ended(), 0);
     for file in &files {
