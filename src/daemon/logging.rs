@@ -175,7 +175,9 @@ impl Daemon {
             if self.now.at < since + PATIENCE {
                 return false;
             }
-            self.warn("the logger did not end: what was printed last may be missing");
+            if !std::mem::replace(&mut self.logger_is_late, true) {
+                self.warn("the logger did not end: what was printed last may be missing");
+            }
         }
         for (key, lost) in self.captures.lost_to_the_end() {
             self.tell_of_lost_end(&key, lost);

@@ -102,6 +102,8 @@ struct Daemon {
     captures: capture::Captures,
     /// Since when the daemon's end waits for the logger's.
     logger_ending: Option<Instant>,
+    /// It was waited for in vain.
+    logger_is_late: bool,
     /// Reports of children that were launched apart, by pid.
     reports: std::collections::HashMap<i32, std::os::fd::OwnedFd>,
     probes: probes::Probes,

@@ -293,14 +293,16 @@ impl Daemon {
         self.publish(&event);
     }
 
-    /// At the end: whether all has been told, or had time enough.
-    pub(super) fn reports_are_done(&mut self) -> bool {
+    /// At the end: whether all has been told, or had time enough. Given whether there is nothing to
+    /// come.
+    pub(super) fn reports_are_done(&mut self, is_all: bool) -> bool {
         let now = self.now.at;
         let since = *self.reporting.ending.get_or_insert(now);
         if let Some(outbox) = &mut self.reporting.outbox {
             outbox.hurry();
         }
-        let is_told = self.reporting.outbox.as_ref().is_none_or(Outbox::is_done)
+        let is_told = is_all
+            && self.reporting.outbox.as_ref().is_none_or(Outbox::is_done)
             && self.reporting.backlog.is_empty()
             && self.reporting.helpers.count() == 0;
         if !(is_told || self.reporting.is_over || now >= since + PATIENCE) {

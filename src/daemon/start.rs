@@ -157,6 +157,7 @@ impl Daemon {
             launcher: Launcher::new(),
             captures: Captures::default(),
             logger_ending: None,
+            logger_is_late: false,
             reports: std::collections::HashMap::new(),
             probes: Probes::new(notify_prefix(&config.daemon.state_dir, &seed))
                 .map_err(kernel("making an epoll set"))?,

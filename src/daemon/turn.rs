@@ -245,8 +245,9 @@ impl Daemon {
         {
             return false;
         }
-        // Both have a few seconds, and the same ones.
-        let (told, moved) = (self.reports_are_done(), self.logger_is_done());
+        // Both have a few seconds, and the same ones. The logger may yet have something to tell.
+        let moved = self.logger_is_done();
+        let told = self.reports_are_done(moved);
         told && moved && self.strays_are_gone()
     }
 

@@ -318,6 +318,10 @@ const TWO_LINES: &str = "a: {cmd: [sh, -c, 'trap \"echo the last; exit\" TERM; e
 
 fn loses_its_first_line() -> Bench {
     let mut bench = Bench::new(TWO_LINES);
+    let text = bench.read("taskmaster.yaml");
+    let mail = "mail: {server: 'file:mails', from: a@b.c, to: d@e.f, on: lost_bytes, digest: 0.1}";
+    let hook = "hooks: [{on: lost_bytes, cmd: [sh, -c, 'cat >> told']}]";
+    bench.write("taskmaster.yaml", &format!("{text}{mail}\n{hook}\n"));
     bench.write("logs", "no folder");
     bench.start();
     bench.until("its trap stands, and the first line is lost", |bench| {
@@ -349,8 +353,14 @@ fn what_is_lost_by_a_process_that_is_removed_is_counted_and_told() {
 fn what_is_lost_when_the_daemon_ends_is_counted_and_told() {
     let mut bench = loses_its_first_line();
     bench.stop();
-    let told = "stdout output was lost to the end; 15 bytes were lost name=a";
-    assert!(bench.log().contains(told), "{}", bench.log());
+    let told = "stdout output was lost to the end; 15 bytes were lost";
+    assert!(bench.log().contains(&format!("{told} name=a\n")), "{}", bench.log());
+    let events = bench.read("told");
+    assert!(events.contains(told), "a hook gets it as well: {events}");
+    let mails = fs::read_dir(bench.path("mails")).unwrap();
+    let mut mails = mails.map(|mail| fs::read_to_string(mail.unwrap().path()).unwrap());
+    assert!(mails.any(|mail| mail.contains("lost to the end")), "and it is mailed");
+    assert!(!bench.log().contains("events untold"), "{}", bench.log());
 }
 
 #[test]
