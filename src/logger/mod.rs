@@ -142,19 +142,26 @@ impl Logger {
             feed.hope(now);
             let _ = self.mover.drain(feed, now, &mut self.reports);
         }
-        self.say_the_last(now);
+        self.say_the_last();
         ended
     }
 
-    /// What was lost to the end is counted, too. A daemon that does not listen is not waited for.
-    fn say_the_last(&mut self, now: Instant) {
+    /// What was lost to the end is counted, too. A daemon that does not listen is not waited for; its
+    /// time begins here, however long a slow disk took until now.
+    fn say_the_last(&mut self) {
         let Some(daemon) = &self.daemon else { return };
+        let now = clock::now();
+        let until = now + LAST;
         self.reports.hurry(now);
         let mut poller = Poller::new();
-        while !self.reports.send(daemon, now) && clock::now() < now + LAST {
+        while !self.reports.send(daemon, now) {
+            let left = until.saturating_duration_since(clock::now());
+            if left.is_zero() {
+                break;
+            }
             poller.clear();
             poller.add(daemon.as_fd(), Interest::Write);
-            let _ = poller.wait(Some(LAST));
+            let _ = poller.wait(Some(left));
         }
     }
 

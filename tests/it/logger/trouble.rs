@@ -9,7 +9,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::rig::{Rig, flood, lines, size};
-use crate::bench::{is_root, signal, until};
+use crate::bench::{is_root, signal, status_of, until};
+use crate::inject::Fault;
 
 /// A disk of 1 MiB.
 struct Disk(PathBuf);
@@ -143,18 +144,43 @@ fn what_is_lost_last_is_told_before_it_ends() {
     assert_eq!(rig.end(), 0);
 }
 
-#[test]
-fn a_thousand_streams_that_lose_to_the_end_are_all_told() {
+/// A thousand streams lose what they print last, which is more than the socket takes word of. None
+/// where the disk cannot be made so slow.
+fn a_thousand_lose_to_the_end(slow: Option<&str>) -> Option<()> {
     let mut rig = Rig::up();
     fs::create_dir(rig.path("log")).unwrap();
     let mut pipes: Vec<_> = (1..=1000).map(|id| rig.capture(id, "log", json!({}))).collect();
-    // So that it learns of all at once, which is more than the socket takes.
+    // So that it learns of all at once.
     rig.order(json!({"clear": {"id": 0}}));
     rig.until_report("cleared");
+    let fault = slow.map(|inject| Fault::of(rig.pid(), None, inject));
+    if let Some(None) = fault {
+        return None;
+    }
     signal(rig.pid(), libc::SIGSTOP);
-    pipes.iter_mut().for_each(|pipe| pipe.write_all(b"lost").unwrap());
+    // First, so that nothing is moved before it is heard.
     rig.order(json!("finish"));
+    pipes.iter_mut().for_each(|pipe| pipe.write_all(b"lost").unwrap());
     signal(rig.pid(), libc::SIGCONT);
+    let mut looks = 0;
+    until("it waits for room in the socket, or has ended", || {
+        let is_still = ["S", "Z"].iter().any(|s| status_of(rig.pid(), "State").starts_with(s));
+        looks = if is_still { looks + 1 } else { 0 };
+        looks > 10
+    });
     until("all are told", || (1..=1000).all(|id| rig.lost(id) == 4));
+    drop(fault);
     assert_eq!(rig.end(), 0);
+    Some(())
+}
+
+#[test]
+fn a_thousand_streams_that_lose_to_the_end_are_all_told() {
+    a_thousand_lose_to_the_end(None).unwrap();
+}
+
+#[test]
+fn however_long_the_last_of_it_takes_all_that_is_lost_is_told() {
+    // Longer than a daemon that does not listen is waited for.
+    let _ = a_thousand_lose_to_the_end(Some("splice:delay_enter=1500ms:when=1"));
 }
