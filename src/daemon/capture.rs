@@ -45,8 +45,8 @@ pub(super) struct Captures {
     pub(super) keys: HashMap<u64, Key>,
     pub(super) last_id: u64,
     pub(super) logger: Option<Logger>,
-    /// Those that are captured no more, the last few: should the logger end before it has
-    /// emptied them, the next one does.
+    /// Those that are captured no more, until the logger has emptied them, and no more than a few:
+    /// should it end before that, the next one does.
     pub(super) leaving: VecDeque<Captured>,
     /// What it has not been told yet.
     pub(super) orders: VecDeque<Order>,
@@ -66,17 +66,8 @@ pub(super) struct Captured {
     pub(super) settings: Settings,
     /// Bytes that were lost since the daemon started.
     pub(super) lost: u64,
-    /// Whether they are being lost right now.
+    /// Whether they are being lost right now, as far as was told.
     pub(super) is_losing: bool,
-}
-
-/// What a report of a loss comes to.
-pub(super) struct Loss {
-    pub(super) key: Key,
-    /// Whether it is the first of its kind.
-    pub(super) is_news: bool,
-    /// Of one that is captured no more, so that nothing better comes: what it lost in all.
-    pub(super) end: Option<u64>,
 }
 
 /// How long orders wait for a descriptor that is free.
@@ -219,14 +210,13 @@ impl Captures {
         of(Which::Stdout) + of(Which::Stderr)
     }
 
-    /// Counts what was lost.
-    pub(super) fn count_lost(&mut self, id: u64, bytes: u64) -> Option<Loss> {
+    /// Counts what was lost. The stream, if that is news.
+    pub(super) fn count_lost(&mut self, id: u64, bytes: u64) -> Option<Key> {
         let (key, captured, is_leaving) = self.find(id)?;
         captured.lost += bytes;
-        let was_losing = std::mem::replace(&mut captured.is_losing, !is_leaving);
-        let is_news = !was_losing && (bytes > 0 || !is_leaving);
-        let end = (is_leaving && (is_news || was_losing)).then_some(captured.lost);
-        Some(Loss { key, is_news, end })
+        let is_news = !captured.is_losing && (bytes > 0 || !is_leaving);
+        captured.is_losing |= is_news;
+        is_news.then_some(key)
     }
 
     /// A stream is recorded again. The stream, and what it lost in all.
@@ -234,6 +224,15 @@ impl Captures {
         let (key, captured, _) = self.find(id)?;
         captured.is_losing = false;
         Some((key, captured.lost))
+    }
+
+    /// The logger has emptied a stream that is captured no more. If it lost bytes to the end: the
+    /// stream, and what it lost in all.
+    pub(super) fn removed(&mut self, id: u64) -> Option<(Key, u64)> {
+        let place = self.leaving.iter().position(|left| left.id == id)?;
+        let captured = self.leaving.remove(place)?;
+        let key = self.keys.remove(&id)?;
+        captured.is_losing.then_some((key, captured.lost))
     }
 
     /// Those that lose bytes to the end, with what they lost in all. Once.
@@ -339,4 +338,47 @@ pub(super) fn stream(id: u64, (program, index, which): &Key, settings: &Settings
     let Settings { path, max_bytes, keep, timestamps, owner } = settings.clone();
     let name = format!("{program} {index} {}", which.name());
     Stream { id, name, path, max_bytes, keep, timestamps, owner, is_losing: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(index: u32) -> Key {
+        (Rc::from("a"), index, Which::Stdout)
+    }
+
+    /// Captures a stream of each of so many processes. Their numbers.
+    fn captured(captures: &mut Captures, count: u32) -> Vec<u64> {
+        let path = PathBuf::from("a.log");
+        let settings = Settings { path, max_bytes: 0, keep: 0, timestamps: false, owner: None };
+        for index in 0..count {
+            captures.open(key(index), settings.clone()).unwrap();
+        }
+        (0..count).map(|index| captures.pipes[&key(index)].id).collect()
+    }
+
+    #[test]
+    fn a_stream_that_recovers_as_it_leaves_is_not_lost_to_the_end() {
+        let mut captures = Captures::default();
+        let id = captured(&mut captures, 1)[0];
+        assert_eq!(captures.count_lost(id, 5), Some(key(0)));
+        captures.close(&key(0));
+        assert_eq!(captures.count_lost(id, 7), None);
+        assert_eq!(captures.recovered(id), Some((key(0), 12)));
+        assert_eq!(captures.removed(id), None);
+    }
+
+    #[test]
+    fn what_a_stream_that_leaves_loses_is_news_once_and_lost_to_the_end_once_it_is_removed() {
+        let mut captures = Captures::default();
+        let id = captured(&mut captures, 1)[0];
+        captures.close(&key(0));
+        // One that was under way already, and the last.
+        assert_eq!(captures.count_lost(id, 5), Some(key(0)));
+        assert_eq!(captures.count_lost(id, 7), None);
+        assert_eq!(captures.removed(id), Some((key(0), 12)));
+        assert_eq!(captures.removed(id), None);
+        assert_eq!((captures.leaving.len(), captures.keys.len()), (0, 0));
+    }
 }

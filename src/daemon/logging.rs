@@ -94,19 +94,20 @@ impl Daemon {
         for report in reports {
             match report {
                 Report::Lost { id, bytes, cause } => {
-                    let Some(loss) = self.captures.count_lost(id, bytes) else { continue };
-                    if loss.is_news {
+                    if let Some(key) = self.captures.count_lost(id, bytes) {
                         let message = format!("output is being lost: {cause}");
-                        self.tell_of_loss(&loss.key, Level::Error, message);
-                    }
-                    if let Some(lost) = loss.end {
-                        self.tell_of_lost_end(&loss.key, lost);
+                        self.tell_of_loss(&key, Level::Error, message);
                     }
                 }
                 Report::Recovered { id } => {
                     if let Some((key, lost)) = self.captures.recovered(id) {
                         let message = format!("output is recorded again; {lost} bytes were lost");
                         self.tell_of_loss(&key, Level::Info, message);
+                    }
+                }
+                Report::Removed { id } => {
+                    if let Some((key, lost)) = self.captures.removed(id) {
+                        self.tell_of_lost_end(&key, lost);
                     }
                 }
                 Report::Cleared { id, error } => self.cleared(id, error),

@@ -73,6 +73,12 @@ pub enum Report {
         /// Of which stream.
         id: u64,
     },
+    /// The answer to [`Order::Remove`]: no more is told of this stream. If it has not recovered, what
+    /// came was lost to the end.
+    Removed {
+        /// Which.
+        id: u64,
+    },
     /// To a daemon that has just come: a stream that is captured. Its pipe comes with the message.
     Holds(Stream),
     /// To the same: that was all.

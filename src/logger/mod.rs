@@ -305,8 +305,13 @@ impl Logger {
             Order::Add(stream) => self.add(stream, pipe, now),
             Order::Change(stream) => self.change(stream, now),
             Order::Remove { id } => {
+                // Its file gets a last try, however short ago one failed.
+                if let Some(feed) = self.feeds.get_mut(&id) {
+                    feed.hope(now);
+                }
                 self.drain(id, now);
                 self.forget(id);
+                self.reports.removed(id);
             }
             Order::Clear { id } => self.clear(id, now),
             Order::Finish => self.is_finished = true,
@@ -392,6 +397,6 @@ impl Logger {
             self.epoll.remove(feed.pipe());
             self.mover.logs.close(id);
         }
-        self.reports.removed(id);
+        self.reports.ended(id);
     }
 }

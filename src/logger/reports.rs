@@ -68,12 +68,18 @@ impl Reports {
         self.answers.push_back(Report::Cleared { id, error });
     }
 
-    /// A stream is no more: what it lost is told without delay, and be it that this was all.
+    /// The order to remove a stream was obeyed, whether there was one or not.
     pub(super) fn removed(&mut self, id: u64) {
+        self.ended(id);
+        self.answers.push_back(Report::Removed { id });
+    }
+
+    /// A stream is no more: what is not told yet of its losses is told without delay.
+    pub(super) fn ended(&mut self, id: u64) {
         if let Some(loss) = self.losses.remove(&id) {
             self.due.remove(&(loss.next, id));
-            let Loss { bytes, cause, has_recovered, .. } = loss;
-            if bytes > 0 || !has_recovered {
+            let Loss { bytes, cause, has_recovered, is_known, .. } = loss;
+            if bytes > 0 || !is_known {
                 self.answers.push_back(Report::Lost { id, bytes, cause });
             }
             if has_recovered {
@@ -195,6 +201,29 @@ mod tests {
         reports.recovered(1);
         reports.send(&ours, start + PAUSE * 2);
         assert_eq!(received(&daemon), [Report::Recovered { id: 1 }]);
+    }
+
+    #[test]
+    fn one_that_is_removed_tells_all_and_recovered_only_if_it_has() {
+        let (ours, daemon) = Channel::pair().unwrap();
+        let (mut reports, start) = (Reports::default(), clock::now());
+        for id in [1, 2, 3] {
+            reports.lost(id, 10, "full", start);
+        }
+        reports.send(&ours, start);
+        assert_eq!(received(&daemon), [lost(1, 10), lost(2, 10), lost(3, 10)]);
+        reports.lost(1, 5, "full", start);
+        reports.lost(2, 5, "full", start);
+        reports.recovered(2);
+        for id in [1, 2, 3, 4] {
+            reports.removed(id);
+        }
+        assert!(reports.send(&ours, start));
+        let removed = |id| Report::Removed { id };
+        let recovered = Report::Recovered { id: 2 };
+        let told = [lost(1, 5), removed(1), lost(2, 5), recovered, removed(2), removed(3)];
+        assert_eq!(received(&daemon), told.into_iter().chain([removed(4)]).collect::<Vec<_>>());
+        assert_eq!(reports.deadline(), None);
     }
 
     #[test]

@@ -350,6 +350,22 @@ fn what_is_lost_by_a_process_that_is_removed_is_counted_and_told() {
 }
 
 #[test]
+fn a_process_that_is_removed_once_the_way_is_free_has_not_lost_to_the_end() {
+    let bench = loses_its_first_line();
+    let logger = logger(&bench);
+    signal(logger, libc::SIGSTOP);
+    bench.configure("b: {cmd: sleep 1000}");
+    assert_eq!(bench.ctl("reload").status, 0);
+    bench.until("it is gone", |bench| bench.row("a").is_null());
+    fs::remove_file(bench.path("logs")).unwrap();
+    signal(logger, libc::SIGCONT);
+    let told = "stdout output is recorded again; 6 bytes were lost name=a";
+    bench.until("its recovery is told", |bench| bench.log().contains(told));
+    assert_eq!(bench.read("logs/a.log"), "the last\n");
+    assert_eq!((bench.ctl("clear b").status, bench.log().contains("to the end")), (0, false));
+}
+
+#[test]
 fn what_is_lost_when_the_daemon_ends_is_counted_and_told() {
     let mut bench = loses_its_first_line();
     bench.stop();

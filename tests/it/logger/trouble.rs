@@ -131,6 +131,23 @@ fn a_folder_that_comes_to_be_is_enough_to_recover() {
 }
 
 #[test]
+fn of_a_stream_that_is_removed_all_is_told_before_that() {
+    let mut rig = Rig::up();
+    fs::create_dir(rig.path("log")).unwrap();
+    let mut pipe = rig.capture(1, "log", json!({}));
+    pipe.write_all(b"first").unwrap();
+    until("the first loss is told", || rig.lost(1) == 5);
+    pipe.write_all(b"and last").unwrap();
+    rig.order(json!({"remove": {"id": 1}}));
+    assert_eq!(rig.until_report("removed"), json!({"id": 1}));
+    assert_eq!(rig.lost(1), 13);
+    // There is none by now, and who asks is answered all the same.
+    rig.order(json!({"remove": {"id": 1}}));
+    assert_eq!(rig.until_report("removed"), json!({"id": 1}));
+    assert_eq!(rig.end(), 0);
+}
+
+#[test]
 fn what_is_lost_last_is_told_before_it_ends() {
     let mut rig = Rig::up();
     fs::create_dir(rig.path("log")).unwrap();
