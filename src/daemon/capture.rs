@@ -5,7 +5,7 @@
 //! program may end at any moment: what is in the pipe stays there. A logger that ends is
 //! started again, and gets all pipes anew.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -42,11 +42,12 @@ pub(super) struct Settings {
 #[derive(Debug, Default)]
 pub(super) struct Captures {
     pub(super) pipes: BTreeMap<Key, Captured>,
-    pub(super) keys: HashMap<u64, Key>,
+    /// Every stream that the logger may yet tell of, by its number.
+    pub(super) known: BTreeMap<u64, Known>,
     pub(super) last_id: u64,
     pub(super) logger: Option<Logger>,
-    /// Those that are captured no more, until the logger has emptied them, and no more than a few:
-    /// should it end before that, the next one does.
+    /// The pipes that are captured no more, until the logger has emptied them, and no more than a
+    /// few: should it end before that, the next one does.
     pub(super) leaving: VecDeque<Captured>,
     /// What it has not been told yet.
     pub(super) orders: VecDeque<Order>,
@@ -64,16 +65,24 @@ pub(super) struct Captured {
     pub(super) id: u64,
     pub(super) pipe: Pipe,
     pub(super) settings: Settings,
+}
+
+/// What is known of one, whether its pipe is still here or not.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) key: Key,
     /// Bytes that were lost since the daemon started.
     pub(super) lost: u64,
     /// Whether they are being lost right now, as far as was told.
     pub(super) is_losing: bool,
+    /// Captured no more: it is known until the logger has emptied it.
+    pub(super) is_leaving: bool,
 }
 
 /// How long orders wait for a descriptor that is free.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// How many of those that are captured no more are kept.
+/// How many pipes of those that are captured no more are kept.
 const LEAVING: usize = 16;
 
 impl Which {
@@ -116,8 +125,7 @@ impl Captures {
         self.last_id += 1;
         let id = self.last_id;
         self.orders.push_back(Order::Add(stream(id, &key, &settings)));
-        self.keys.insert(id, key.clone());
-        self.pipes.insert(key, Captured { id, pipe, settings, lost: 0, is_losing: false });
+        self.put(key, id, pipe, settings);
         Ok(())
     }
 
@@ -139,11 +147,12 @@ impl Captures {
     pub(super) fn close(&mut self, key: &Key) {
         if let Some(captured) = self.pipes.remove(key) {
             self.orders.push_back(Order::Remove { id: captured.id });
+            if let Some(known) = self.known.get_mut(&captured.id) {
+                known.is_leaving = true;
+            }
             self.leaving.push_back(captured);
-            if self.leaving.len() > LEAVING
-                && let Some(oldest) = self.leaving.pop_front()
-            {
-                self.keys.remove(&oldest.id);
+            if self.leaving.len() > LEAVING {
+                self.leaving.pop_front();
             }
         }
     }
@@ -206,55 +215,49 @@ impl Captures {
 
     /// Bytes of a process's output that were lost.
     pub(super) fn lost(&self, program: &Rc<str>, index: u32) -> u64 {
-        let of = |which| self.pipes.get(&(program.clone(), index, which)).map_or(0, |c| c.lost);
-        of(Which::Stdout) + of(Which::Stderr)
+        let of = |which| {
+            let captured = self.pipes.get(&(program.clone(), index, which))?;
+            self.known.get(&captured.id).map(|known| known.lost)
+        };
+        of(Which::Stdout).unwrap_or(0) + of(Which::Stderr).unwrap_or(0)
     }
 
     /// Counts what was lost. The stream, if that is news.
     pub(super) fn count_lost(&mut self, id: u64, bytes: u64) -> Option<Key> {
-        let (key, captured, is_leaving) = self.find(id)?;
-        captured.lost += bytes;
-        let is_news = !captured.is_losing && (bytes > 0 || !is_leaving);
-        captured.is_losing |= is_news;
-        is_news.then_some(key)
+        let known = self.known.get_mut(&id)?;
+        known.lost += bytes;
+        let is_news = !known.is_losing && (bytes > 0 || !known.is_leaving);
+        known.is_losing |= is_news;
+        is_news.then(|| known.key.clone())
     }
 
     /// A stream is recorded again. The stream, and what it lost in all.
     pub(super) fn recovered(&mut self, id: u64) -> Option<(Key, u64)> {
-        let (key, captured, _) = self.find(id)?;
-        captured.is_losing = false;
-        Some((key, captured.lost))
+        let known = self.known.get_mut(&id)?;
+        known.is_losing = false;
+        Some((known.key.clone(), known.lost))
     }
 
     /// The logger has emptied a stream that is captured no more. If it lost bytes to the end: the
     /// stream, and what it lost in all.
     pub(super) fn removed(&mut self, id: u64) -> Option<(Key, u64)> {
-        let place = self.leaving.iter().position(|left| left.id == id)?;
-        let captured = self.leaving.remove(place)?;
-        let key = self.keys.remove(&id)?;
-        captured.is_losing.then_some((key, captured.lost))
+        if !self.known.get(&id)?.is_leaving {
+            return None;
+        }
+        self.leaving.retain(|left| left.id != id);
+        let Known { key, lost, is_losing, .. } = self.known.remove(&id)?;
+        is_losing.then_some((key, lost))
     }
 
     /// Those that lose bytes to the end, with what they lost in all. Once.
     pub(super) fn lost_to_the_end(&mut self) -> Vec<(Key, u64)> {
         let mut all = Vec::new();
-        for (key, captured) in &mut self.pipes {
-            if std::mem::take(&mut captured.is_losing) {
-                all.push((key.clone(), captured.lost));
+        for known in self.known.values_mut() {
+            if std::mem::take(&mut known.is_losing) {
+                all.push((known.key.clone(), known.lost));
             }
         }
         all
-    }
-
-    /// The stream of this number, and whether it is captured no more.
-    fn find(&mut self, id: u64) -> Option<(Key, &mut Captured, bool)> {
-        let key = self.keys.get(&id)?.clone();
-        // Under the same key there may be a new one by now.
-        let captured = self.pipes.get_mut(&key).filter(|captured| captured.id == id);
-        let captured = captured.map(|captured| (captured, false));
-        let left = self.leaving.iter_mut().find(|left| left.id == id).map(|left| (left, true));
-        let (captured, is_leaving) = captured.or(left)?;
-        Some((key, captured, is_leaving))
     }
 
     /// Whether a logger has to be started now.
@@ -284,8 +287,8 @@ impl Captures {
         while let Some(order) = self.orders.front() {
             let reader = match order {
                 Order::Add(stream) => {
-                    let key = self.keys.get(&stream.id);
-                    let captured = key.and_then(|key| self.pipes.get(key));
+                    let known = self.known.get(&stream.id);
+                    let captured = known.and_then(|known| self.pipes.get(&known.key));
                     let captured = captured.filter(|captured| captured.id == stream.id);
                     let leaving = || self.leaving.iter().find(|left| left.id == stream.id);
                     captured.or_else(leaving).map(|captured| captured.pipe.reader())
@@ -379,6 +382,19 @@ mod tests {
         assert_eq!(captures.count_lost(id, 7), None);
         assert_eq!(captures.removed(id), Some((key(0), 12)));
         assert_eq!(captures.removed(id), None);
-        assert_eq!((captures.leaving.len(), captures.keys.len()), (0, 0));
+        assert_eq!((captures.leaving.len(), captures.known.len()), (0, 0));
+    }
+
+    #[test]
+    fn however_many_leave_at_once_what_each_loses_is_counted() {
+        let mut captures = Captures::default();
+        let ids = captured(&mut captures, 20);
+        (0..20).for_each(|index| captures.close(&key(index)));
+        assert_eq!(captures.leaving.len(), LEAVING);
+        for (index, id) in (0..20).zip(ids) {
+            assert_eq!(captures.count_lost(id, 5), Some(key(index)));
+            assert_eq!(captures.removed(id), Some((key(index), 5)));
+        }
+        assert_eq!((captures.leaving.len(), captures.known.len()), (0, 0));
     }
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 pub(super) use attempts::Attempts;
 
-use super::capture::{Captured, Captures, Key, Settings, Which, stream};
+use super::capture::{Captured, Captures, Key, Known, Settings, Which, stream};
 use super::handover::{KeptLogger, KeptStream};
 use crate::logger::{Order, Report, Stream};
 use crate::supervisor::Pid;
@@ -130,12 +130,14 @@ impl Captures {
     fn tell_all(&mut self) {
         let all = self.pipes.values().chain(&self.leaving);
         let add = |c: &Captured| {
-            let stream = stream(c.id, self.keys.get(&c.id)?, &c.settings);
-            Some(Order::Add(Stream { is_losing: c.is_losing, ..stream }))
+            let known = self.known.get(&c.id)?;
+            let stream = stream(c.id, &known.key, &c.settings);
+            Some(Order::Add(Stream { is_losing: known.is_losing, ..stream }))
         };
         let adds: Vec<Order> = all.filter_map(add).collect();
-        let removes = self.leaving.iter().map(|c| Order::Remove { id: c.id });
-        let removes: Vec<Order> = removes.collect();
+        // Those whose pipes are not here any more, too: so each is answered for, and its end is told.
+        let left = self.known.iter().filter(|(_, known)| known.is_leaving);
+        let removes: Vec<Order> = left.map(|(id, _)| Order::Remove { id: *id }).collect();
         let clears = self.orders.drain(..).filter(|order| matches!(order, Order::Clear { .. }));
         let clears: Vec<Order> = clears.collect();
         self.orders = adds.into_iter().chain(removes).chain(clears).collect();
@@ -200,8 +202,9 @@ impl Captures {
 
     /// Takes up a stream that an earlier daemon has begun.
     pub(super) fn put(&mut self, key: Key, id: u64, pipe: Pipe, settings: Settings) {
-        self.keys.insert(id, key.clone());
-        self.pipes.insert(key, Captured { id, pipe, settings, lost: 0, is_losing: false });
+        let known = Known { key: key.clone(), lost: 0, is_losing: false, is_leaving: false };
+        self.known.insert(id, known);
+        self.pipes.insert(key, Captured { id, pipe, settings });
     }
 
     /// The pipe of this number is had from the process that writes to it, unless it is here.
@@ -218,10 +221,9 @@ impl Captures {
 
     /// The streams by the numbers of their descriptors, for the next version.
     pub(super) fn keep(&self) -> Vec<KeptStream> {
-        let captured = self.pipes.values().map(|captured| (captured, false));
-        let leaving = self.leaving.iter().map(|captured| (captured, true));
-        let keep = |(captured, is_leaving): (&Captured, bool)| {
-            let (program, index, which) = self.keys.get(&captured.id)?.clone();
+        let keep = |captured: &Captured| {
+            let known = self.known.get(&captured.id)?;
+            let (program, index, which) = known.key.clone();
             let Settings { path, max_bytes, keep, timestamps, owner } = captured.settings.clone();
             Some(KeptStream {
                 id: captured.id,
@@ -232,12 +234,12 @@ impl Captures {
                 keep,
                 timestamps,
                 owner,
-                lost: captured.lost,
-                is_losing: captured.is_losing,
-                is_leaving,
+                lost: known.lost,
+                is_losing: known.is_losing,
+                is_leaving: known.is_leaving,
             })
         };
-        captured.chain(leaving).filter_map(keep).collect()
+        self.pipes.values().chain(&self.leaving).filter_map(keep).collect()
     }
 
     /// The logger, in the same way.
@@ -267,15 +269,24 @@ impl Captures {
         for kept in streams {
             let pipe = Pipe::from(inherited(kept.pipe)?);
             let KeptStream {
-                id, path, max_bytes, keep, timestamps, owner, lost, is_losing, ..
+                id,
+                path,
+                max_bytes,
+                keep,
+                timestamps,
+                owner,
+                lost,
+                is_losing,
+                is_leaving,
+                ..
             } = kept;
             let settings = Settings { path, max_bytes, keep, timestamps, owner };
             let (program, index, which) = kept.of;
             let Some(which) = Which::parse(&which) else { continue };
             let key: Key = (Rc::from(program), index, which);
-            self.keys.insert(id, key.clone());
-            let captured = Captured { id, pipe, settings, lost, is_losing };
-            if kept.is_leaving {
+            self.known.insert(id, Known { key: key.clone(), lost, is_losing, is_leaving });
+            let captured = Captured { id, pipe, settings };
+            if is_leaving {
                 self.leaving.push_back(captured);
             } else {
                 self.pipes.insert(key, captured);

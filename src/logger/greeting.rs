@@ -43,6 +43,7 @@ impl Logger {
             self.epoll.remove(daemon.as_fd());
         }
         (self.greeting, self.is_held_up) = (None, false);
+        self.reports.drop_answers();
     }
 
     /// Who comes is the daemon now: only one at a time has the lock.

@@ -68,6 +68,11 @@ impl Reports {
         self.answers.push_back(Report::Cleared { id, error });
     }
 
+    /// Who is answered is no more: the next one gives the same numbers to others.
+    pub(super) fn drop_answers(&mut self) {
+        self.answers.clear();
+    }
+
     /// The order to remove a stream was obeyed, whether there was one or not.
     pub(super) fn removed(&mut self, id: u64) {
         self.ended(id);

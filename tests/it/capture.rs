@@ -350,6 +350,34 @@ fn what_is_lost_by_a_process_that_is_removed_is_counted_and_told() {
 }
 
 #[test]
+fn what_each_of_many_that_are_removed_at_once_loses_is_counted_and_told() {
+    let mut bench = Bench::new(
+        "a: {cmd: [sh, -c, 'trap \"echo out; echo error >&2; exit\" TERM; echo > up.$TASKMASTER_INDEX; \
+         while :; do sleep 0.02; done'], numprocs: 9, starttime: 0, \
+         stdout: {file: 'logs/${name}.out'}, stderr: {file: 'logs/${name}.err'}}",
+    );
+    bench.write("logs", "no folder");
+    bench.start();
+    bench.until("their traps stand", |bench| {
+        (0..9).all(|n| bench.path(&format!("up.{n}")).exists())
+    });
+    // None is answered for before all have left.
+    let logger = logger(&bench);
+    signal(logger, libc::SIGSTOP);
+    bench.configure("b: {cmd: sleep 1000}");
+    assert_eq!(bench.ctl("reload").status, 0);
+    bench.until("all are gone", |bench| bench.rows().len() == 1);
+    signal(logger, libc::SIGCONT);
+    bench.until("each one's loss is told", |bench| {
+        let log = bench.log();
+        let of = |n, what| log.contains(&format!("{what} bytes were lost name=a:{n}"));
+        let out = "stdout output was lost to the end; 4";
+        let error = "stderr output was lost to the end; 6";
+        (0..9).all(|n| of(n, out) && of(n, error))
+    });
+}
+
+#[test]
 fn a_process_that_is_removed_once_the_way_is_free_has_not_lost_to_the_end() {
     let bench = loses_its_first_line();
     let logger = logger(&bench);
