@@ -189,10 +189,16 @@ impl Captures {
             }
         }
         for (stream, end) in found {
+            let is_losing = stream.is_losing;
             let (id, key, settings) = read(stream);
             self.last_id = self.last_id.max(id);
             match (key, Pipe::of(&end)) {
-                (Some(key), Ok(pipe)) => self.put(key, id, pipe, settings),
+                (Some(key), Ok(pipe)) => {
+                    self.put(key, id, pipe, settings);
+                    if let Some(known) = self.known.get_mut(&id) {
+                        known.is_losing = is_losing;
+                    }
+                }
                 _ => self.orders.push_back(Order::Remove { id }),
             }
         }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::AsFd;
 
-use super::message::Report;
+use super::message::{Report, Stream};
 use super::mover::Feed;
+use super::reports::Reports;
 use super::{DAEMON, Logger};
 use crate::sys::channel::Channel;
 use crate::sys::poll::Interest;
@@ -16,12 +17,19 @@ pub(super) struct Greeting(VecDeque<u64>);
 
 impl Greeting {
     /// Tells as much as the channel takes. Whether that was all.
-    pub(super) fn send(&mut self, daemon: &Channel, feeds: &BTreeMap<u64, Feed>) -> bool {
+    pub(super) fn send(
+        &mut self,
+        daemon: &Channel,
+        feeds: &BTreeMap<u64, Feed>,
+        reports: &Reports,
+    ) -> bool {
         while let Some(id) = self.0.front() {
-            if let Some(feed) = feeds.get(id)
-                && !put(daemon, &Report::Holds(feed.stream.clone()), Some(feed))
-            {
-                return false;
+            if let Some(feed) = feeds.get(id) {
+                let is_losing = reports.has_told(*id);
+                let stream = Stream { is_losing, ..feed.stream.clone() };
+                if !put(daemon, &Report::Holds(stream), Some(feed)) {
+                    return false;
+                }
             }
             self.0.pop_front();
         }

@@ -24,8 +24,8 @@ pub struct Stream {
     pub timestamps: bool,
     /// User and group that a new file is given to.
     pub owner: Option<(u32, u32)>,
-    /// Told with [`Order::Add`] alone: the logger before this one lost what came, and has not said
-    /// that this is over.
+    /// With [`Order::Add`], of the logger before this one, and with [`Report::Holds`], of this one:
+    /// what came was lost, the daemon was told so, and not yet that this is over.
     #[serde(default)]
     pub is_losing: bool,
 }

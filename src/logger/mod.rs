@@ -249,7 +249,7 @@ impl Logger {
     fn tell(&mut self, now: Instant) -> io::Result<()> {
         let Some(daemon) = &self.daemon else { return Ok(()) };
         let greeted = match &mut self.greeting {
-            Some(greeting) => greeting.send(daemon, &self.feeds),
+            Some(greeting) => greeting.send(daemon, &self.feeds, &self.reports),
             None => true,
         };
         if greeted {

@@ -55,6 +55,11 @@ impl Reports {
         self.losses.insert(id, Loss::new(now, true));
     }
 
+    /// Whether a daemon was told that a stream loses bytes, and not yet that this is over.
+    pub(super) fn has_told(&self, id: u64) -> bool {
+        self.losses.get(&id).is_some_and(|loss| loss.is_known)
+    }
+
     /// A stream that lost bytes does so no more.
     pub(super) fn recovered(&mut self, id: u64) {
         if let Some(loss) = self.losses.get_mut(&id) {

@@ -408,6 +408,28 @@ fn what_is_lost_when_the_daemon_ends_is_counted_and_told() {
 }
 
 #[test]
+fn a_loss_that_is_found_by_the_next_daemon_is_no_news_and_its_end_is_told() {
+    let mut bench = loses_its_first_line();
+    bench.kill();
+    bench.start();
+    // Where it recovers nothing is lost that this daemon could count.
+    fs::remove_file(bench.path("logs")).unwrap();
+    signal(bench.pid(), libc::SIGUSR1);
+    bench.until("that is heard", |bench| bench.log().contains("logs reopened"));
+    assert_eq!(bench.ctl("restart a").status, 0);
+    let told = "stdout output is recorded again; 0 bytes were lost name=a";
+    bench.until("its end is told", |bench| bench.log().contains(told));
+
+    let mut bench = loses_its_first_line();
+    bench.kill();
+    bench.start();
+    bench.stop();
+    let told = "stdout output was lost to the end; 9 bytes were lost name=a";
+    assert!(bench.log().contains(told), "{}", bench.log());
+    assert_eq!(bench.log().matches("output is being lost").count(), 1);
+}
+
+#[test]
 fn a_planted_link_is_not_followed_by_who_writes_and_who_reads() {
     if !is_root() {
         return;
