@@ -26,7 +26,7 @@ pub enum EventName {
     Adopted,
     /// A process is not well.
     Unhealthy,
-    /// Captured output is being lost, or recorded again.
+    /// Captured output is being lost, is recorded again, or was lost to the end.
     LostBytes,
     /// The configuration was read again and applied.
     Reloaded,

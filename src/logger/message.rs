@@ -62,8 +62,8 @@ pub enum Report {
     Lost {
         /// Of which stream.
         id: u64,
-        /// How many since the last report; 0 if the pipe cannot be read at all, so that the program
-        /// would have to wait once it is full.
+        /// How many since the last report; 0 if the pipe did not arrive or cannot be read at all, so
+        /// that the program would have to wait once it is full.
         bytes: u64,
         /// Why: the act, the object and the cause.
         cause: String,

@@ -84,7 +84,8 @@ impl Reports {
         self.answers.push_back(Report::Removed { id });
     }
 
-    /// A stream is no more: what is not told yet of its losses is told without delay.
+    /// A stream is no more: what is not told yet of its losses is told without delay; nothing, if
+    /// nothing was added since they were last told.
     pub(super) fn ended(&mut self, id: u64) {
         if let Some(loss) = self.losses.remove(&id) {
             self.due.remove(&(loss.next, id));

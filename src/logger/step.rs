@@ -50,7 +50,7 @@ pub(super) struct Stepper {
 const PIECE: u64 = 32 * 1024;
 
 impl Stepper {
-    /// Splices as much as the file may take.
+    /// Splices as much as the file may take; copies a piece of that, where its kind refuses splice(2).
     ///
     /// # Errors
     /// Those of the system calls, which then have moved nothing.
