@@ -260,17 +260,20 @@ impl Captures {
         all
     }
 
+    /// Whether there is something to capture, to empty or to do.
+    fn has_work(&self) -> bool {
+        !self.known.is_empty() || !self.orders.is_empty()
+    }
+
     /// Whether a logger has to be started now.
     pub(super) fn wants_logger(&self, now: Instant) -> bool {
-        let has_work = !self.pipes.is_empty() || !self.orders.is_empty();
         let may_start = self.attempts.not_before().is_none_or(|at| at <= now) && !self.is_closing;
-        has_work && self.logger.is_none() && may_start
+        self.has_work() && self.logger.is_none() && may_start
     }
 
     /// When one has to be started.
     pub(super) fn due(&self) -> Option<Instant> {
-        let has_work = !self.pipes.is_empty() || !self.orders.is_empty();
-        let waits = has_work && self.logger.is_none() && !self.is_closing;
+        let waits = self.has_work() && self.logger.is_none() && !self.is_closing;
         let start = self.attempts.not_before().filter(|_| waits);
         [start, self.held_until].into_iter().flatten().min()
     }

@@ -350,6 +350,20 @@ fn what_is_lost_by_a_process_that_is_removed_is_counted_and_told() {
 }
 
 #[test]
+fn the_last_words_of_all_that_is_captured_outlive_the_logger_that_was_to_move_them() {
+    let mut bench = Bench::new(TWO_LINES);
+    bench.start();
+    bench.until("its trap stands", |bench| bench.read("logs/a.log") == "first\n");
+    let logger = logger(&bench);
+    signal(logger, libc::SIGSTOP);
+    bench.configure("");
+    assert_eq!(bench.ctl("reload").status, 0);
+    bench.until("nothing is captured any more", |bench| bench.rows().is_empty());
+    signal(logger, libc::SIGKILL);
+    bench.until("all is there", |bench| bench.read("logs/a.log") == "first\nthe last\n");
+}
+
+#[test]
 fn what_each_of_many_that_are_removed_at_once_loses_is_counted_and_told() {
     let mut bench = Bench::new(
         "a: {cmd: [sh, -c, 'trap \"echo out; echo error >&2; exit\" TERM; echo > up.$TASKMASTER_INDEX; \
