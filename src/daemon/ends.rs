@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::{Daemon, words};
 use crate::config::Level;
 use crate::supervisor::{Event, Exit, Pid};
+use crate::sys::spawn::Told;
 use crate::sys::{signals, spawn, wait};
 
 /// How far apart two looks at all children are, where none seems to be needed. As late may an end be
@@ -122,20 +123,21 @@ impl Daemon {
     }
 
     /// What a child that was launched apart has told, if it was one: that it was executed, or why it
-    /// could not be.
+    /// could not be. One that tells neither has ended, which is heard of as any other end.
     pub(super) fn read_report(&mut self, pid: i32) {
         let Some(report) = self.reports.remove(&pid) else { return };
         let Some(id) = self.supervisor.by_pid(pid) else { return };
         let Some(process) = self.supervisor.get(id) else { return };
-        match spawn::failure_in(&report) {
-            Some(failure) => {
+        match spawn::told_in(&report, pid) {
+            Told::Failed(failure) => {
                 let reason = super::recipe::explain(&failure, process);
                 self.supervisor.exec_failed(id, reason);
             }
-            None => {
+            Told::Executed => {
                 self.supervisor.event(id, Event::Executed(pid), self.now);
                 self.row_changed(id);
             }
+            Told::Nothing => {}
         }
     }
 }

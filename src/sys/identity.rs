@@ -39,6 +39,14 @@ pub fn status_of_zombie(pid: i32, seen: u64) -> Option<i32> {
     status.filter(|_| is_it && rights().is_some_and(|(me, other)| may_look_into(&me, &other)))
 }
 
+/// Whether this process, a zombie or not, has executed anything since it was forked. None: there is
+/// nothing to tell that by.
+pub fn has_executed(pid: i32) -> Option<bool> {
+    /// PF_FORKNOEXEC of the kernel's sched.h, which process accounting shows as AFORK.
+    const NOT_YET: u64 = 0x40;
+    Stat::of(pid)?.number(FLAGS).map(|flags| flags & NOT_YET == 0)
+}
+
 /// The name of this boot and PID namespace: what a process was called in another means nothing here.
 pub fn boot() -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
@@ -50,6 +58,7 @@ pub fn boot() -> Option<String> {
 const TICKS: u64 = 100;
 
 /// Places in `/proc/PID/stat`, counted from the field after the name in parentheses.
+const FLAGS: usize = 6;
 const START_TIME: usize = 19;
 const EXIT_CODE: usize = 49;
 
@@ -129,6 +138,24 @@ mod tests {
         assert_eq!(start_time(i32::MAX), None);
         assert_eq!(status_of_zombie(me(), start), None, "it lives");
         assert!(boot().unwrap().contains("pid:["));
+    }
+
+    #[test]
+    fn one_that_was_forked_and_not_executed_is_known_until_it_is_reaped() {
+        assert_eq!(has_executed(me()), Some(true));
+        // SAFETY: the child does nothing but end.
+        #[allow(unsafe_code)]
+        let child = unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                libc::_exit(0);
+            }
+            child
+        };
+        while super::super::wait::has_ended(child).is_none() {}
+        assert_eq!(has_executed(child), Some(false));
+        super::super::wait::reap(child);
+        assert_eq!(has_executed(child), None);
     }
 
     #[test]

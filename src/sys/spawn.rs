@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use nix::fcntl::OFlag;
 
+use super::identity;
 use super::newborn::{DIGITS, Orders, Report, child};
 use super::poll::{Interest, Poller};
 use super::record::Record;
@@ -81,7 +82,7 @@ pub enum Mode {
 pub struct Child {
     /// Its process id.
     pub pid: i32,
-    /// Of [`Mode::Apart`]: where [`failure_in`] reads what became of it.
+    /// Of [`Mode::Apart`]: where [`told_in`] reads what became of it.
     pub report: Option<OwnedFd>,
 }
 
@@ -206,7 +207,12 @@ impl Launcher {
         }
         let failure = match read {
             None => failure_of(memory.load(Ordering::SeqCst).to_ne_bytes()),
-            Some(read) if comes_soon(&read) => failure_in(&read),
+            Some(read) if comes_soon(&read) => match told_in(&read, pid) {
+                Told::Executed => None,
+                Told::Failed(failure) => Some(failure),
+                // Its end follows.
+                Told::Nothing => return Ok(Child { pid, report: Some(read) }),
+            },
             Some(read) => return Ok(Child { pid, report: Some(read) }),
         };
         match failure {
@@ -221,12 +227,33 @@ impl Launcher {
     }
 }
 
+/// What a child that was launched apart has told.
+#[derive(Debug)]
+pub enum Told {
+    /// It was executed, or there is nothing to tell that by.
+    Executed,
+    /// It could not be, and ends.
+    Failed(Failure),
+    /// Nothing: it ends before it was executed, of a signal.
+    Nothing,
+}
+
 /// Whether a report is there within what a launch takes on a machine that is busy.
 fn comes_soon(report: &OwnedFd) -> bool {
     const SOON: Duration = Duration::from_millis(50);
     let mut poller = Poller::new();
     let slot = poller.add(report.as_fd(), Interest::Read);
     poller.wait(Some(SOON)).is_ok() && poller.ready(slot).read
+}
+
+/// What this child has told in its report. Blocks until it was executed or ends: its death closes the
+/// pipe just as its exec does. It must not have been reaped.
+pub fn told_in(report: &OwnedFd, pid: i32) -> Told {
+    match failure_in(report) {
+        Some(failure) => Told::Failed(failure),
+        None if identity::has_executed(pid) == Some(false) => Told::Nothing,
+        None => Told::Executed,
+    }
 }
 
 /// What stands in a child's report: nothing if it was executed. Blocks until it was, or ended.

@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::bench::{Bench, Wire, is_root, status_of};
+use crate::bench::{Bench, Wire, children, is_root, signal, status_of};
 use crate::facts::{exit, words};
 use crate::lease::Lease;
 
@@ -30,6 +30,16 @@ fn told_of(events: &mut Wire, name: &str, last: &str) -> Vec<String> {
     told
 }
 
+/// It is started, and waits for its exec. Who waits for its start, and its pid.
+fn at_its_exec(bench: &Bench) -> (Wire, i32) {
+    let mut client = bench.client();
+    client.send("start a");
+    bench.until("it is on its way", |bench| bench.row("a")["pid"].is_i64());
+    let pid = bench.pid_of("a");
+    bench.until("it is at its exec", |_| status_of(pid, "Uid").starts_with("65534"));
+    (client, pid)
+}
+
 #[test]
 fn one_that_cannot_be_executed_after_a_while_has_failed_to_start() {
     if !is_root() {
@@ -38,11 +48,8 @@ fn one_that_cannot_be_executed_after_a_while_has_failed_to_start() {
     let mut bench = Bench::new("");
     let keys = "starttime: 0, startretries: 0";
     let lease = held_up(&mut bench, b"this is no program", keys);
-    let (mut client, mut events) = (bench.client(), bench.follower());
-    client.send("start a");
-    bench.until("it is on its way", |bench| bench.row("a")["pid"].is_i64());
-    let pid = bench.pid_of("a");
-    bench.until("it is at its exec", |_| status_of(pid, "Uid").starts_with("65534"));
+    let mut events = bench.follower();
+    let (mut client, _) = at_its_exec(&bench);
     let row = bench.row("a");
     assert_eq!(
         (&row["state"], &row["description"]),
@@ -58,6 +65,46 @@ fn one_that_cannot_be_executed_after_a_while_has_failed_to_start() {
 }
 
 #[test]
+fn one_that_is_killed_before_it_is_executed_has_failed_to_start() {
+    if !is_root() {
+        return;
+    }
+    let mut bench = Bench::new("");
+    let sleep = std::fs::read("/bin/sleep").unwrap();
+    let _lease = held_up(&mut bench, &sleep, "starttime: 0, startretries: 0");
+    let mut events = bench.follower();
+    let (mut client, pid) = at_its_exec(&bench);
+    bench.until("the launch is over", |bench| bench.row("a")["description"] == "being executed");
+    signal(pid, libc::SIGKILL);
+    let answer = client.answer();
+    assert_eq!((exit(&answer), words(&answer)), (1, vec!["a: FATAL: killed by KILL".into()]));
+    assert_eq!(told_of(&mut events, "a", "fatal"), ["starting", "fatal"]);
+    assert_eq!(bench.state("b"), "WAITING");
+}
+
+#[test]
+fn one_that_is_killed_as_it_is_launched_has_failed_to_start() {
+    if !is_root() {
+        return;
+    }
+    let mut bench = Bench::new("");
+    let sleep = std::fs::read("/bin/sleep").unwrap();
+    let _lease = held_up(&mut bench, &sleep, "starttime: 0, startretries: 0");
+    let mut events = bench.follower();
+    // The daemon waits a moment for what becomes of it.
+    let mut client = bench.client();
+    client.send("start a");
+    let child = || {
+        children(bench.pid()).into_iter().find(|pid| status_of(*pid, "Uid").starts_with("65534"))
+    };
+    bench.until("it is at its exec", |_| child().is_some());
+    signal(child().unwrap(), libc::SIGKILL);
+    let answer = client.answer();
+    assert_eq!((exit(&answer), words(&answer)), (1, vec!["a: FATAL: killed by KILL".into()]));
+    assert_eq!(told_of(&mut events, "a", "fatal"), ["starting", "fatal"]);
+}
+
+#[test]
 fn one_that_is_executed_after_a_while_runs_from_then_on() {
     if !is_root() {
         return;
@@ -65,11 +112,8 @@ fn one_that_is_executed_after_a_while_runs_from_then_on() {
     let mut bench = Bench::new("");
     let sleep = std::fs::read("/bin/sleep").unwrap();
     let lease = held_up(&mut bench, &sleep, "starttime: 0");
-    let (mut client, mut events) = (bench.client(), bench.follower());
-    client.send("start a");
-    bench.until("it is on its way", |bench| bench.row("a")["pid"].is_i64());
-    let pid = bench.pid_of("a");
-    bench.until("it is at its exec", |_| status_of(pid, "Uid").starts_with("65534"));
+    let mut events = bench.follower();
+    let (mut client, pid) = at_its_exec(&bench);
     assert_eq!(bench.state("a"), "STARTING");
     // It goes on with another version.
     assert_eq!(bench.ctl("upgrade").status, 0);
