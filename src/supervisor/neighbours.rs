@@ -90,10 +90,8 @@ impl Supervisor {
         // Of those that stay: one that leaves is no reason for anything.
         let members = self.of_program(program).filter(|process| !process.is_leaving());
         let launched = members.filter_map(|process| process.launched).max();
-        let is_older = |process: &Process| {
-            let up = process.state.process();
-            up.zip(launched).is_some_and(|((_, started), launched)| started < launched)
-        };
+        let is_older =
+            |process: &Process| process.state.process().is_some() && process.launched < launched;
         let asks = |need: &Dependency| need.restart_with && self.order.meets(program, need.on);
         let names = needed_by.into_iter().filter(|(_, need)| asks(need)).map(|(name, _)| name);
         let older: Vec<Id> = names

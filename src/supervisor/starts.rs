@@ -34,9 +34,11 @@ impl Step<'_> {
         }
     }
 
+    /// What it is waited for counts from now on: its exec may have taken longer than that.
     pub(super) fn executed(&self, state: State, which: Pid) -> Next {
         match state {
-            State::Starting { pid, started, retries, awaits: Awaits::Exec } if pid == which => {
+            State::Starting { pid, retries, awaits: Awaits::Exec, .. } if pid == which => {
+                let started = self.now();
                 self.tick(State::Starting { pid, started, retries, awaits: Awaits::Time })
             }
             State::Stopped

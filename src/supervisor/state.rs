@@ -46,7 +46,7 @@ pub enum State {
     Starting {
         /// Its process id.
         pid: Pid,
-        /// When it was launched.
+        /// When it was launched, or, where the launch did not wait for that, executed.
         started: Instant,
         /// Failed starts before this one.
         retries: u32,
@@ -57,7 +57,7 @@ pub enum State {
     Running {
         /// Its process id.
         pid: Pid,
-        /// When it was launched.
+        /// The same.
         started: Instant,
     },
     /// Waits for the next start.
@@ -71,7 +71,7 @@ pub enum State {
     Stopping {
         /// Its process id.
         pid: Pid,
-        /// When it was launched.
+        /// The same.
         started: Instant,
         /// How far that has come.
         stage: Stage,
@@ -271,7 +271,7 @@ impl State {
         matches!(self, Self::Exited { .. } | Self::Fatal { .. })
     }
 
-    /// The live process, and when it was launched.
+    /// The live process, and when it was launched or executed.
     pub fn process(self) -> Option<(Pid, Instant)> {
         match self {
             Self::Starting { pid, started, .. }

@@ -99,6 +99,8 @@ struct World {
     live: BTreeMap<Pid, String>,
     /// Programs that do not go on TERM.
     stubborn: BTreeSet<&'static str>,
+    /// Programs whose launch does not wait for their exec.
+    apart: BTreeSet<&'static str>,
     /// Programs that cannot be launched.
     broken: BTreeSet<String>,
     diary: Vec<String>,
@@ -115,6 +117,7 @@ impl World {
             next_pid: 100,
             live: BTreeMap::new(),
             stubborn: BTreeSet::new(),
+            apart: BTreeSet::new(),
             broken: BTreeSet::new(),
             diary: Vec::new(),
         };
@@ -167,8 +170,10 @@ impl World {
         }
         let process = self.supervisor.get(id).unwrap();
         assert!(self.may_start(process), "{name} is started before what it depends on");
+        let is_apart = self.apart.contains(&*process.program.name);
+        let event = if is_apart { Event::Forked } else { Event::Spawned };
         self.live.insert(self.next_pid, name);
-        self.supervisor.event(id, Event::Spawned(self.next_pid), self.now);
+        self.supervisor.event(id, event(self.next_pid), self.now);
         self.next_pid += 1;
     }
 

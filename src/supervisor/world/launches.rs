@@ -1,6 +1,7 @@
-//! Launches wait in a queue of their own: nothing waits for them, and none is too many.
+//! Launches wait in a queue of their own: nothing waits for them, and none is too many. Some do not
+//! wait for the exec, from which on the time counts.
 
-use super::order::manual;
+use super::order::{manual, with};
 use super::*;
 
 /// A world in which these are asked to start, and nothing of that has been done yet.
@@ -58,4 +59,41 @@ fn a_number_left_in_the_queue_launches_nobody_who_does_not_wait_for_it_and_nobod
         assert_eq!(world.live.len(), launches);
         assert_eq!(world.diary.iter().filter(|line| *line == "new STARTING").count(), launches);
     }
+}
+
+/// A world in which `name` is launched apart.
+fn launched_apart(name: &'static str, programs: Vec<Program>) -> World {
+    let mut world = World::new(Vec::new());
+    world.apart.insert(name);
+    world.reload(programs);
+    world
+}
+
+#[test]
+fn one_that_crashes_soon_after_a_long_exec_has_failed_to_start() {
+    let mut a = program("a", 1);
+    a.policy_mut().starttime = Duration::from_secs(3);
+    a.policy_mut().startretries = Some(1);
+    let mut world = launched_apart("a", vec![a]);
+    for state in [StateName::Backoff, StateName::Fatal] {
+        world.wait(2);
+        world.says("a", Event::Executed);
+        world.wait(2);
+        assert_eq!(world.state("a"), StateName::Starting);
+        world.ends("a", Exit::Code(1));
+        assert_eq!(world.state("a"), state);
+        world.wait(1);
+    }
+}
+
+#[test]
+fn one_that_is_executed_late_is_no_younger_than_what_was_launched_meanwhile() {
+    let b = with(program("b", 1), "a");
+    let mut world = launched_apart("b", vec![program("a", 1), b]);
+    world.wait(2);
+    world.ends("a", Exit::Code(1));
+    world.says("b", Event::Executed);
+    world.diary.clear();
+    world.wait(1);
+    assert_eq!(world.diary, ["a RUNNING", "b STOPPING", "b STOPPED", "b STARTING"]);
 }

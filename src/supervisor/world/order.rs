@@ -11,7 +11,7 @@ pub(super) fn on(mut program: Program, needs: &[(&str, Condition)]) -> Program {
     program
 }
 
-fn with(mut program: Program, need: &str) -> Program {
+pub(super) fn with(mut program: Program, need: &str) -> Program {
     let dependency = Dependency { on: Condition::Ready, restart_with: true };
     program.policy_mut().depends_on.insert(Rc::from(need), dependency);
     program
