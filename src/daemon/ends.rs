@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{Daemon, words};
 use crate::config::Level;
-use crate::supervisor::{Event, Exit, Pid};
+use crate::supervisor::{Event, Exit, Id, Pid};
 use crate::sys::spawn::Told;
 use crate::sys::{signals, spawn, wait};
 
@@ -122,6 +122,13 @@ impl Daemon {
         }
     }
 
+    /// One that was launched apart was executed. That is no change that is told of.
+    pub(super) fn executed(&mut self, id: Id, pid: Pid) {
+        self.supervisor.event(id, Event::Executed(pid), self.now);
+        self.follow_probes(id);
+        self.row_changed(id);
+    }
+
     /// What a child that was launched apart has told, if it was one: that it was executed, or why it
     /// could not be. One that tells neither has ended, which is heard of as any other end.
     pub(super) fn read_report(&mut self, pid: i32) {
@@ -134,8 +141,7 @@ impl Daemon {
                 self.supervisor.exec_failed(id, reason);
             }
             Told::Executed => {
-                self.supervisor.event(id, Event::Executed(pid), self.now);
-                self.row_changed(id);
+                self.executed(id, pid);
             }
             Told::Nothing => {}
         }

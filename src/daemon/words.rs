@@ -116,7 +116,7 @@ fn awaited(process: &Process) -> Awaits {
 fn starting(process: &Process, awaits: Awaits) -> String {
     let policy = &process.program.policy;
     let what = match (awaits, &policy.ready) {
-        (Awaits::Exec, _) => return "being executed".to_owned(),
+        (Awaits::Exec | Awaits::ExecReady, _) => return "being executed".to_owned(),
         (Awaits::Time, _) | (Awaits::Ready { .. }, None) => {
             return format!("RUNNING once up for {}", when::span(policy.starttime));
         }

@@ -137,7 +137,8 @@ impl Supervisor {
             let Some(process) = self.get(*id) else { return false };
             let State::Starting { started, awaits, .. } = process.state else { return false };
             let ready = process.program.policy.ready.as_ref();
-            awaits != Awaits::Time && ready.is_some_and(|ready| started + ready.timeout <= now.at)
+            matches!(awaits, Awaits::ExecReady | Awaits::Ready { .. })
+                && ready.is_some_and(|ready| started + ready.timeout <= now.at)
         };
         due.filter(is_late).collect()
     }

@@ -13,8 +13,10 @@
 //!   launched: it has no pid, so a stop makes it STOPPED at once. A launch that fails, for
 //!   whatever step of it, is a *failed start*. One that succeeds ([`State::Starting`]) has a
 //!   pid and becomes RUNNING once it has been up for `starttime`, or, where `ready` is set, is
-//!   ready. One that a launch did not wait for is executed first: it may yet fail to be. An end before that is a failed start too, whatever the exit code. One that is not
-//!   ready in time is stopped, as if somebody had asked, and has failed when it is gone.
+//!   ready. One whose launch did not wait for its exec is to be executed first, and all that
+//!   counts from then on. An end before RUNNING is a failed start too, whatever the exit code.
+//!   One that is not ready in time is stopped, as if somebody had asked, and has failed when it
+//!   is gone; so is one that `ready` is set for and that is not executed in that time.
 //! * A **failed start** goes to BACKOFF and is tried again after the next delay, whatever
 //!   `autorestart` says; after `startretries` retries it is FATAL.
 //! * **RUNNING**: up. When it ends it is EXITED, and `autorestart` decides what follows. A
@@ -50,8 +52,7 @@ pub const KILL_AGAIN: Duration = Duration::from_secs(1);
 /// When the next [`Event::Tick`] is due.
 pub fn deadline(policy: &Policy, state: State) -> Option<Instant> {
     match state {
-        State::Starting { awaits: Awaits::Exec, .. } => None,
-        State::Starting { started, awaits, .. } => Some(started + patience(policy, awaits)),
+        State::Starting { started, awaits, .. } => Some(started + patience(policy, awaits)?),
         State::Backoff { until, .. } => Some(until),
         State::Stopping { stage: Stage::Killed(at), .. } => Some(at + KILL_AGAIN),
         State::Stopping { stage: Stage::Asked(at), .. } => Some(at + policy.stoptime),
@@ -65,13 +66,14 @@ pub fn deadline(policy: &Policy, state: State) -> Option<Instant> {
     }
 }
 
-/// How long after its launch something is due for one that is STARTING.
-fn patience(policy: &Policy, awaits: Awaits) -> Duration {
+/// How long after its launch something is due for one that is STARTING, if ever.
+fn patience(policy: &Policy, awaits: Awaits) -> Option<Duration> {
     match (awaits, &policy.ready) {
-        (Awaits::Ready { up: true }, Some(ready)) => ready.timeout,
-        (Awaits::Ready { up: false }, Some(ready)) => policy.starttime.min(ready.timeout),
+        (Awaits::ExecReady | Awaits::Ready { up: true }, Some(ready)) => Some(ready.timeout),
+        (Awaits::Ready { up: false }, Some(ready)) => Some(policy.starttime.min(ready.timeout)),
         // A reload may have taken away what it was to become.
-        (Awaits::Exec | Awaits::Time, _) | (Awaits::Ready { .. }, None) => policy.starttime,
+        (Awaits::Exec, _) | (Awaits::ExecReady, None) => None,
+        (Awaits::Time, _) | (Awaits::Ready { .. }, None) => Some(policy.starttime),
     }
 }
 
@@ -93,8 +95,8 @@ pub fn on_event(
         Event::Remove => step.remove(state),
         Event::Keep { start } => step.keep(state, start),
         Event::Kill => step.kill(state),
-        Event::Spawned(pid) => step.spawned(state, pid, Awaits::Time),
-        Event::Forked(pid) => step.spawned(state, pid, Awaits::Exec),
+        Event::Spawned(pid) => step.spawned(state, pid, true),
+        Event::Forked(pid) => step.spawned(state, pid, false),
         Event::Executed(pid) => step.executed(state, pid),
         Event::SpawnFailed => step.spawn_failed(state),
         Event::Ready(pid) => step.ready(state, pid),

@@ -304,6 +304,7 @@ mod tests {
             State::Spawning { from: StateName::Backoff, retries, asked },
             State::Starting { pid, started, retries, awaits },
             State::Starting { pid, started, retries, awaits: Awaits::Exec },
+            State::Starting { pid, started, retries, awaits: Awaits::ExecReady },
             State::Running { pid, started },
             State::Backoff { until: later, retries },
             stopping(Stage::Held, Then::Follow),
@@ -313,6 +314,11 @@ mod tests {
             State::Exited { expected: false },
             State::Fatal { after: Enough::Restarts },
         ]
+    }
+
+    #[test]
+    fn what_was_to_be_executed_is_read_as_it_was_written_first() {
+        assert_eq!(serde_json::from_str::<Awaits>("\"exec\"").unwrap(), Awaits::Exec);
     }
 
     #[test]

@@ -8,13 +8,14 @@ use super::process::{Next, Step, sigkill};
 use super::state::{Action, Awaits, Change, Pid, State, Then};
 
 impl Step<'_> {
-    /// What it awaits where it does not have to be ready.
-    pub(super) fn spawned(&self, state: State, pid: Pid, awaits: Awaits) -> Next {
+    pub(super) fn spawned(&self, state: State, pid: Pid, is_executed: bool) -> Next {
         match state {
             State::Spawning { from, retries, .. } => {
-                let awaits = match self.policy.ready {
-                    Some(_) => Awaits::Ready { up: false },
-                    None => awaits,
+                let awaits = match (is_executed, &self.policy.ready) {
+                    (true, Some(_)) => Awaits::Ready { up: false },
+                    (true, None) => Awaits::Time,
+                    (false, Some(_)) => Awaits::ExecReady,
+                    (false, None) => Awaits::Exec,
                 };
                 let to = State::Starting { pid, started: self.now(), retries, awaits };
                 let tell = Action::Tell(Change { from, to, pid: Some(pid), end: None });
@@ -37,9 +38,13 @@ impl Step<'_> {
     /// What it is waited for counts from now on: its exec may have taken longer than that.
     pub(super) fn executed(&self, state: State, which: Pid) -> Next {
         match state {
-            State::Starting { pid, retries, awaits: Awaits::Exec, .. } if pid == which => {
-                let started = self.now();
-                self.tick(State::Starting { pid, started, retries, awaits: Awaits::Time })
+            State::Starting { pid, retries, awaits, .. } if pid == which => {
+                let awaits = match awaits {
+                    Awaits::Exec => Awaits::Time,
+                    Awaits::ExecReady => Awaits::Ready { up: false },
+                    Awaits::Time | Awaits::Ready { .. } => return (state, vec![]),
+                };
+                self.tick(State::Starting { pid, started: self.now(), retries, awaits })
             }
             State::Stopped
             | State::Waiting { .. }
@@ -76,6 +81,10 @@ impl Step<'_> {
             State::Starting { pid, started, awaits: Awaits::Ready { .. }, .. } if pid == which => {
                 self.running(pid, started)
             }
+            // Before its exec it is asked nothing: it says so itself, and that has come first.
+            State::Starting { pid, awaits: Awaits::ExecReady, .. } if pid == which => {
+                self.running(pid, self.now())
+            }
             State::Stopped
             | State::Waiting { .. }
             | State::Spawning { .. }
@@ -109,8 +118,11 @@ impl Step<'_> {
     /// What one that is STARTING waited for is due.
     pub(super) fn waited(&self, pid: Pid, started: Instant, retries: u32, awaits: Awaits) -> Next {
         match (awaits, &self.policy.ready) {
-            (Awaits::Exec, _) => (State::Starting { pid, started, retries, awaits }, vec![]),
+            (Awaits::Exec, _) | (Awaits::ExecReady, None) => {
+                (State::Starting { pid, started, retries, awaits }, vec![])
+            }
             (Awaits::Time, _) | (Awaits::Ready { .. }, None) => self.running(pid, started),
+            (Awaits::ExecReady, Some(_)) => self.ask(pid, started, Then::Fail { retries }),
             (Awaits::Ready { .. }, Some(ready)) if self.now() >= started + ready.timeout => {
                 self.ask(pid, started, Then::Fail { retries })
             }

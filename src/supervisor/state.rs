@@ -105,8 +105,10 @@ pub enum Enough {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Awaits {
-    /// To be executed, and then as [`Awaits::Time`]. What has to be ready says that itself.
+    /// To be executed, and then to be up for `starttime`.
     Exec,
+    /// To be executed, within the `timeout` of `ready`, and then to be ready.
+    ExecReady,
     /// To be up for `starttime`.
     Time,
     /// To be ready, within the `timeout` of `ready`.
@@ -186,7 +188,8 @@ pub enum Event {
     Kill,
     /// It was launched, was executed and has this pid.
     Spawned(Pid),
-    /// It was launched and has this pid; whether it can be executed is yet to be heard.
+    /// It was launched and has this pid; whether it can be executed is yet to be heard: an
+    /// [`Event::Executed`] follows, or an end.
     Forked(Pid),
     /// The process with this pid was executed, or nobody can tell any more.
     Executed(Pid),

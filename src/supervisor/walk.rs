@@ -205,7 +205,7 @@ impl World {
         let due = deadline(&program.policy, state);
         let waits = matches!(
             state,
-            State::Starting { awaits: Awaits::Time | Awaits::Ready { .. }, .. }
+            State::Starting { awaits: Awaits::Time | Awaits::Ready { .. } | Awaits::ExecReady, .. }
                 | State::Backoff { .. }
                 | State::Stopping { stage: Stage::Asked(_) | Stage::Killed(_), .. }
         );
@@ -267,18 +267,31 @@ fn check_wishes(world: &World, program: &Program, before: State, event: Event, a
             );
         }
         (Event::Tick, State::Running { .. }) => assert!(
-            !matches!(before, State::Starting { awaits: Awaits::Ready { .. } | Awaits::Exec, .. }),
+            matches!(before, State::Running { .. } | State::Starting { awaits: Awaits::Time, .. }),
             "nobody said that it is ready, or was executed"
         ),
-        (Event::Ended(..), State::Exited { .. }) => assert!(
-            !matches!(before, State::Starting { awaits: Awaits::Exec, .. }),
-            "one that was never executed has failed to start"
+        (Event::Tick, State::Starting { awaits: Awaits::Ready { .. }, .. }) => assert!(
+            matches!(before, State::Starting { awaits: Awaits::Ready { .. }, .. }),
+            "nobody said that it was executed"
         ),
+        (Event::Ended(..), State::Exited { .. }) => {
+            assert!(!is_unexecuted(before), "one that was never executed has failed to start");
+        }
+        (Event::Executed(_), State::Starting { started, .. } | State::Running { started, .. })
+            if is_unexecuted(before) =>
+        {
+            assert!(!is_unexecuted(after), "it was executed");
+            assert_eq!(started, world.now.at, "its time counts from now on");
+        }
         (Event::Tick | Event::Keep { .. }, _) if matches!(before, State::Fatal { .. }) => {
             assert_eq!(after, before)
         }
         _ => {}
     }
+}
+
+fn is_unexecuted(state: State) -> bool {
+    matches!(state, State::Starting { awaits: Awaits::Exec | Awaits::ExecReady, .. })
 }
 
 fn walk(program: &Program, world: World, depth: usize, steps: &mut u64) {

@@ -15,7 +15,8 @@ fn held_up(bench: &mut Bench, content: &[u8], keys: &str) -> Lease {
     let lease = Lease::on(bench, "slow");
     bench.configure(&format!(
         "a: {{cmd: [./slow, 1000], user: nobody, autostart: no, stdout: discard, {keys}}}\n\
-         b: {{cmd: sleep 1000, starttime: 0, depends_on: a}}"
+         b: {{cmd: sleep 1000, starttime: 0, depends_on: {{a: started}}}}\n\
+         c: {{cmd: sleep 1000, starttime: 0.5, autostart: no}}"
     ));
     bench.start();
     lease
@@ -123,5 +124,32 @@ fn one_that_is_executed_after_a_while_runs_from_then_on() {
     assert_eq!((exit(&answer), words(&answer)), (0, vec!["a: started".into()]));
     assert_eq!(bench.pid_of("a"), pid);
     bench.until_state("b", "RUNNING");
+    assert_eq!(told_of(&mut events, "a", "running"), ["starting", "running"]);
+}
+
+#[test]
+fn one_whose_port_another_answers_is_not_ready_before_it_is_executed() {
+    if !is_root() {
+        return;
+    }
+    let mut bench = Bench::new("");
+    let sleep = std::fs::read("/bin/sleep").unwrap();
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let ready = format!("starttime: 0, ready: {{tcp: '{}'}}", other.local_addr().unwrap());
+    let lease = held_up(&mut bench, &sleep, &ready);
+    let mut events = bench.follower();
+    let (mut client, pid) = at_its_exec(&bench);
+    // As long as this takes, the other would have answered.
+    assert_eq!(bench.ctl("start c").status, 0);
+    let row = bench.row("a");
+    assert_eq!(
+        (&row["state"], &row["description"]),
+        (&"STARTING".into(), &"being executed".into())
+    );
+    assert_eq!((bench.state("b"), bench.ctl("upgrade").status), ("WAITING".into(), 0));
+    drop(lease);
+    let answer = client.answer();
+    assert_eq!((exit(&answer), words(&answer)), (0, vec!["a: started".into()]));
+    assert_eq!(bench.pid_of("a"), pid);
     assert_eq!(told_of(&mut events, "a", "running"), ["starting", "running"]);
 }

@@ -2,8 +2,8 @@
 //! themselves ([`mailbox`], [`line`]), by what is asked of them ([`flight`], [`attempt`],
 //! [`schedule`]), and by what does not come in time ([`late`]).
 //!
-//! What is watched of a process follows from its state: of one that is STARTING whether it is
-//! ready, of one that is RUNNING whether it is well. With its end all of it is dropped at once.
+//! What is watched of a process follows from its state: of one that is STARTING, and was executed,
+//! whether it is ready, of one that is RUNNING whether it is well. With its end all of it is dropped at once.
 //! At most one probe of a process is in flight. All descriptors are in one epoll(7) set whose own
 //! is in the loop's poll set, all deadlines in one ordered set: a turn costs what has happened,
 //! and how many probes begin in a turn is bounded.
@@ -214,7 +214,7 @@ impl Probes {
     ) {
         let up = process.and_then(|process| Some((process, process.state.process()?.0)));
         let Some((process, pid)) = up else { return self.drop(id) };
-        let (program, stage) = (&process.program, Stage::of(process.state.name()));
+        let (program, stage) = (&process.program, Stage::of(process.state));
         if self.watches.get(&id).is_some_and(|watch| watch.pid != pid) {
             // With its descriptors and its deadline, or those would be left to nobody.
             self.drop(id);

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::supervisor::StateName;
+use crate::supervisor::{Awaits, State, StateName};
 
 /// What is of interest in a process's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,8 +19,12 @@ pub(super) enum Stage {
 
 impl Stage {
     /// In this state.
-    pub(super) fn of(state: StateName) -> Self {
-        match state {
+    pub(super) fn of(state: State) -> Self {
+        // Whoever answers in its place is another.
+        if let State::Starting { awaits: Awaits::Exec | Awaits::ExecReady, .. } = state {
+            return Self::Other;
+        }
+        match state.name() {
             StateName::Starting => Self::Starting,
             StateName::Running => Self::Running,
             StateName::Stopped

@@ -62,7 +62,7 @@ fn a_number_left_in_the_queue_launches_nobody_who_does_not_wait_for_it_and_nobod
 }
 
 /// A world in which `name` is launched apart.
-fn launched_apart(name: &'static str, programs: Vec<Program>) -> World {
+pub(super) fn launched_apart(name: &'static str, programs: Vec<Program>) -> World {
     let mut world = World::new(Vec::new());
     world.apart.insert(name);
     world.reload(programs);

@@ -1,5 +1,7 @@
 //! Ready and not, well and not.
 
+use super::launches::launched_apart;
+use super::order::on;
 use super::*;
 use crate::config::{Ready, ReadyHow};
 use crate::supervisor::Failure;
@@ -54,6 +56,54 @@ fn one_that_is_not_ready_in_time_is_stopped_and_has_failed_to_start() {
     world.ask("a", Event::Stop);
     world.wait(100);
     assert_eq!(world.state("a"), StateName::Stopped);
+}
+
+#[test]
+fn one_is_not_up_before_it_is_executed_and_then_has_all_its_time_to_be_ready() {
+    let b = on(program("b", 1), &[("a", Condition::Started)]);
+    let mut world = launched_apart("a", vec![ready(program("a", 1), 60), b]);
+    world.wait(59);
+    assert_eq!(world.state("b"), StateName::Waiting);
+    world.says("a", Event::Executed);
+    assert_eq!(world.state("b"), StateName::Waiting);
+    world.wait(1);
+    assert_eq!(world.state("b"), StateName::Starting, "it has been up for its starttime");
+    world.wait(58);
+    world.says("a", Event::Ready);
+    assert_eq!(world.state("a"), StateName::Running);
+}
+
+#[test]
+fn one_that_is_not_executed_in_its_time_to_be_ready_has_failed_to_start() {
+    let mut world = launched_apart("a", vec![ready(program("a", 1), 60)]);
+    world.wait(60);
+    assert_eq!(world.diary, ["a STARTING", "a STOPPING", "a BACKOFF"]);
+}
+
+#[test]
+fn what_says_that_it_is_ready_has_been_executed() {
+    let mut world = launched_apart("a", vec![ready(program("a", 1), 60)]);
+    world.says("a", Event::Ready);
+    world.says("a", Event::Executed);
+    assert_eq!(world.diary, ["a STARTING", "a RUNNING"]);
+}
+
+#[test]
+fn what_it_becomes_when_it_is_executed_stands_since_its_launch() {
+    let mut world = launched_apart("a", vec![program("a", 1)]);
+    world.reload(vec![ready(program("a", 1), 60)]);
+    world.wait(100);
+    world.says("a", Event::Executed);
+    world.wait(1);
+    assert_eq!(world.state("a"), StateName::Running, "it was never told to say so");
+    world.ask("a", Event::Restart);
+    world.wait(30);
+    world.reload(vec![program("a", 1)]);
+    world.wait(100);
+    assert_eq!(world.state("a"), StateName::Starting, "it is yet to be executed");
+    world.says("a", Event::Executed);
+    world.wait(1);
+    assert_eq!(world.state("a"), StateName::Running, "nobody waits for it any more");
 }
 
 #[test]

@@ -8,6 +8,7 @@
 //! `STORM=SEED cargo test storm` lives through one of them.
 
 use super::order::on;
+use super::ready::ready;
 use super::*;
 
 /// How many lives, and how many steps each.
@@ -95,6 +96,9 @@ impl Storm {
                 let how = self.dice.one(&[Condition::Started, Condition::Ready]);
                 made = if there { on(made, &[(before, how)]) } else { made };
             }
+            if self.dice.below(3) == 0 {
+                made = ready(made, self.dice.one(&[0, 1, 10]));
+            }
             let dice = &mut self.dice;
             let policy = made.policy_mut();
             policy.autostart = dice.below(4) > 0;
@@ -137,7 +141,7 @@ impl Storm {
 
     /// One thing happens. Whether somebody wanted it, who may then have what was given up again.
     fn step(&mut self) -> bool {
-        match self.dice.below(17) {
+        match self.dice.below(19) {
             0..=4 => self.perform(),
             5 | 6 => self.reap(),
             7 | 8 => {
@@ -157,10 +161,18 @@ impl Storm {
                 return true;
             }
             16 => {
-                if let Some(pid) = self.unexecuted.pop_first()
-                    && let Some(id) = self.supervisor.by_pid(pid)
+                if let Some(pid) = self.unexecuted.first().copied()
+                    && self.live.contains(&pid)
                 {
-                    self.supervisor.event(id, Event::Executed(pid), self.now);
+                    self.executed(pid);
+                }
+            }
+            17 | 18 => {
+                if let Some(pid) = self.any_live()
+                    && !self.unexecuted.contains(&pid)
+                {
+                    let id = self.supervisor.by_pid(pid).unwrap();
+                    self.supervisor.event(id, Event::Ready(pid), self.now);
                 }
             }
             12 => {
@@ -266,10 +278,22 @@ impl Storm {
         self.zombies.insert(pid, exit);
     }
 
+    fn executed(&mut self, pid: Pid) {
+        self.unexecuted.remove(&pid);
+        let id = self.supervisor.by_pid(pid).expect("a process that nobody knows");
+        self.supervisor.event(id, Event::Executed(pid), self.now);
+    }
+
     fn reap(&mut self) {
         while let Some((pid, exit)) = self.zombies.pop_first() {
+            // Its exec may be heard of with its end.
+            if self.unexecuted.contains(&pid) && self.dice.below(2) == 0 {
+                self.executed(pid);
+            }
             let id = self.supervisor.by_pid(pid).expect("a process that nobody knows");
             self.supervisor.event(id, Event::Ended(pid, exit), self.now);
+            let ran = matches!(self.supervisor.get(id).unwrap().state, State::Exited { .. });
+            assert!(!(self.unexecuted.remove(&pid) && ran), "it ended before it was executed");
         }
     }
 
@@ -289,11 +313,14 @@ impl Storm {
         let real: BTreeSet<Pid> = self.live.iter().chain(self.zombies.keys()).copied().collect();
         assert_eq!(known, real, "what is known and what there is");
         assert_eq!(self.supervisor.alive(), real.len());
-        let runs = |pid: &&Pid| {
+        let is_up = |pid: &&Pid| {
             let process = self.supervisor.by_pid(**pid).and_then(|id| self.supervisor.get(id));
-            process.is_some_and(|process| matches!(process.state, State::Running { .. }))
+            process.is_some_and(|process| match process.state {
+                State::Starting { awaits, .. } => awaits == Awaits::Ready { up: true },
+                state => matches!(state, State::Running { .. }),
+            })
         };
-        assert_eq!(self.unexecuted.iter().find(runs), None, "up before it was executed");
+        assert_eq!(self.unexecuted.iter().find(is_up), None, "up before it was executed");
     }
 
     fn live(&mut self) {
