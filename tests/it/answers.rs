@@ -1,41 +1,10 @@
 //! What those who wait for a process are answered with: what came after they asked, and never what
 //! was decided before and only told later.
 
-use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use crate::bench::{Bench, Wire, lives, now, signal, until};
 use crate::facts::{exit, pid, until_state, words};
-
-/// Behind these, launched one by one, waits whatever is to be done and told after them.
-const MANY: &str = "p: {cmd: sleep 1000, numprocs: 200, autostart: no, starttime: 0, \
-                    stdout: discard, stderr: discard}";
-
-#[test]
-fn a_restart_is_not_answered_with_the_start_before_it() {
-    let bench = Bench::up(MANY);
-    let mut wire = bench.client();
-    assert_eq!(exit(&wire.ask("start --no-wait all")), 0);
-    until_state(&mut wire, "p:0", "RUNNING");
-    let first = pid(&mut wire, "p:0");
-    let answer = wire.ask("restart p:0");
-    assert_eq!((exit(&answer), words(&answer)), (0, vec!["p:0: restarted".into()]));
-    assert_ne!(pid(&mut wire, "p:0"), first);
-    assert!(!lives(first));
-}
-
-#[test]
-fn a_start_is_not_answered_with_the_failure_before_it() {
-    let programs = "a: {cmd: ./late, autostart: no, starttime: 0, startretries: 0}";
-    let bench = Bench::up(&format!("{programs}\n{MANY}"));
-    let mut wire = bench.client();
-    assert_eq!(exit(&wire.ask("start --no-wait all")), 0);
-    until_state(&mut wire, "a", "FATAL");
-    let late = bench.write("late", "#!/bin/sh\nexec sleep 1000\n");
-    std::fs::set_permissions(&late, PermissionsExt::from_mode(0o755)).unwrap();
-    let answer = wire.ask("start a");
-    assert_eq!((exit(&answer), words(&answer)), (0, vec!["a: started".into()]));
-}
 
 /// Asks while the daemon is stopped, and this happens before it goes on and hears of both.
 fn ask_meanwhile(bench: &Bench, wire: &mut Wire, request: &str, happens: impl FnOnce()) {
