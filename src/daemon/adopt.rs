@@ -120,8 +120,7 @@ impl Daemon {
         } else {
             self.supervisor.ask_again(id);
         }
-        // What it would have said of its exec went to the last daemon.
-        self.supervisor.event(id, Event::Executed(pid), self.now);
+        self.await_adopted_exec(pid);
         Ok(event)
     }
 

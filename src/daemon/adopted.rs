@@ -4,8 +4,11 @@
 //! ended when its descriptor is readable. How it ended the kernel may tell a moment later, when
 //! its parent has waited for it; one that is not waited for in time has ended in a way that nobody
 //! can tell.
+//!
+//! One that is yet to be executed is asked now and then whether it has been: what it tells of that
+//! goes to the daemon that launched it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
@@ -16,7 +19,7 @@ use crate::supervisor::{Event, Exit, Pid};
 use crate::sys::epoll::Epoll;
 use crate::sys::pidfd::PidFd;
 use crate::sys::poll::Interest;
-use crate::sys::signals;
+use crate::sys::{identity, signals};
 
 /// How long its parent may take to wait for one that has ended.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -27,6 +30,9 @@ const MOST: usize = 256;
 /// Between two looks whether the kernel can tell.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// Between two looks whether one has been executed.
+const EXEC_PAUSE: Duration = Duration::from_millis(100);
+
 /// Those that live.
 #[derive(Debug)]
 pub(super) struct Adopted {
@@ -35,6 +41,9 @@ pub(super) struct Adopted {
     /// Those that have ended, and when that was seen.
     ending: HashMap<Pid, Instant>,
     look_at: Option<Instant>,
+    /// Those that are yet to be executed, and when to look at them.
+    unexecuted: BTreeSet<Pid>,
+    exec_at: Option<Instant>,
 }
 
 impl Adopted {
@@ -44,7 +53,8 @@ impl Adopted {
     /// Those of epoll_create1(2).
     pub(super) fn new() -> io::Result<Self> {
         let (held, ending) = (HashMap::new(), HashMap::new());
-        Ok(Self { set: Epoll::new()?, held, ending, look_at: None })
+        let (unexecuted, set) = (BTreeSet::new(), Epoll::new()?);
+        Ok(Self { set, held, ending, look_at: None, unexecuted, exec_at: None })
     }
 
     /// Watches one.
@@ -56,6 +66,12 @@ impl Adopted {
         self.set.add(process.as_fd(), number(pid), Interest::Read)?;
         self.held.insert(pid, process);
         Ok(())
+    }
+
+    /// Looks out for the exec of one that nobody knows to be executed.
+    pub(super) fn await_exec(&mut self, pid: Pid, now: Instant) {
+        self.unexecuted.insert(pid);
+        self.exec_at = Some(now);
     }
 
     /// The descriptor of one of them.
@@ -77,9 +93,9 @@ impl Adopted {
         self.all().map(keep).collect()
     }
 
-    /// When to look again at those that have ended.
+    /// When to look again at those that have ended, or are yet to be executed.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.look_at
+        self.look_at.into_iter().chain(self.exec_at).min()
     }
 
     /// Those of whom the end is known by now, and how they ended.
@@ -107,8 +123,23 @@ impl Adopted {
         known
     }
 
+    /// Those that have been executed by now. Of one that has ended nobody can tell any more.
+    fn executed(&mut self, now: Instant) -> Vec<Pid> {
+        if self.exec_at.is_none_or(|at| now < at) {
+            return Vec::new();
+        }
+        let is_executed = |pid: &&Pid| {
+            !self.ending.contains_key(*pid) && identity::has_executed(**pid) == Some(true)
+        };
+        let executed: Vec<Pid> = self.unexecuted.iter().filter(is_executed).copied().collect();
+        self.unexecuted.retain(|pid| !executed.contains(pid));
+        self.exec_at = (!self.unexecuted.is_empty()).then_some(now + EXEC_PAUSE);
+        executed
+    }
+
     /// It is no more.
     fn let_go(&mut self, pid: Pid) -> Option<PidFd> {
+        self.unexecuted.remove(&pid);
         self.ending.remove(&pid);
         let process = self.held.remove(&pid)?;
         self.set.remove(process.as_fd());
@@ -127,10 +158,23 @@ fn number(pid: Pid) -> u64 {
 }
 
 impl Daemon {
-    /// Sees the ends of those that are not its children.
+    /// Sees the ends of those that are not its children, and which of them were executed.
     pub(super) fn see_adopted_ends(&mut self) {
         for (pid, exit) in self.adopted.ended(self.now.at) {
             self.adopted_ended(pid, exit);
+        }
+        for pid in self.adopted.executed(self.now.at) {
+            if let Some(id) = self.supervisor.by_pid(pid) {
+                self.executed(id, pid);
+            }
+        }
+    }
+
+    /// Looks out for the exec of this one, should it be yet to come.
+    pub(super) fn await_adopted_exec(&mut self, pid: Pid) {
+        let process = self.supervisor.by_pid(pid).and_then(|id| self.supervisor.get(id));
+        if process.is_some_and(|process| process.state.awaits_exec()) {
+            self.adopted.await_exec(pid, self.now.at);
         }
     }
 

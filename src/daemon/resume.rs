@@ -130,6 +130,7 @@ impl Daemon {
         self.supervisor.take_up_order(&self.config);
         for (fd, pid, seen) in state.adopted {
             self.adopted.add(PidFd::from_parts(inherited(fd)?, pid, seen))?;
+            self.await_adopted_exec(pid);
         }
         let reports = state.reports.into_iter();
         let reports = reports.map(|(pid, fd)| Ok((pid, inherited(fd)?)));

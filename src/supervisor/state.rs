@@ -191,7 +191,7 @@ pub enum Event {
     /// It was launched and has this pid; whether it can be executed is yet to be heard: an
     /// [`Event::Executed`] follows, or an end.
     Forked(Pid),
-    /// The process with this pid was executed, or nobody can tell any more.
+    /// The process with this pid was executed.
     Executed(Pid),
     /// It could not be launched.
     SpawnFailed,
@@ -267,6 +267,11 @@ impl State {
             Self::Exited { .. } => StateName::Exited,
             Self::Fatal { .. } => StateName::Fatal,
         }
+    }
+
+    /// Whether nobody has heard yet that it was executed.
+    pub fn awaits_exec(self) -> bool {
+        matches!(self, Self::Starting { awaits: Awaits::Exec | Awaits::ExecReady, .. })
     }
 
     /// Whether it ended by itself, or could not be started, and nothing is to follow.

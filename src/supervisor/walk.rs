@@ -275,12 +275,12 @@ fn check_wishes(world: &World, program: &Program, before: State, event: Event, a
             "nobody said that it was executed"
         ),
         (Event::Ended(..), State::Exited { .. }) => {
-            assert!(!is_unexecuted(before), "one that was never executed has failed to start");
+            assert!(!before.awaits_exec(), "one that was never executed has failed to start");
         }
         (Event::Executed(_), State::Starting { started, .. } | State::Running { started, .. })
-            if is_unexecuted(before) =>
+            if before.awaits_exec() =>
         {
-            assert!(!is_unexecuted(after), "it was executed");
+            assert!(!after.awaits_exec(), "it was executed");
             assert_eq!(started, world.now.at, "its time counts from now on");
         }
         (Event::Tick | Event::Keep { .. }, _) if matches!(before, State::Fatal { .. }) => {
@@ -288,10 +288,6 @@ fn check_wishes(world: &World, program: &Program, before: State, event: Event, a
         }
         _ => {}
     }
-}
-
-fn is_unexecuted(state: State) -> bool {
-    matches!(state, State::Starting { awaits: Awaits::Exec | Awaits::ExecReady, .. })
 }
 
 fn walk(program: &Program, world: World, depth: usize, steps: &mut u64) {

@@ -153,3 +153,46 @@ fn one_whose_port_another_answers_is_not_ready_before_it_is_executed() {
     assert_eq!(bench.pid_of("a"), pid);
     assert_eq!(told_of(&mut events, "a", "running"), ["starting", "running"]);
 }
+
+#[test]
+fn one_that_is_taken_over_before_it_is_executed_runs_when_it_is() {
+    if !is_root() {
+        return;
+    }
+    let mut bench = Bench::new("");
+    let sleep = std::fs::read("/bin/sleep").unwrap();
+    let lease = held_up(&mut bench, &sleep, "starttime: 0");
+    let (_, pid) = at_its_exec(&bench);
+    bench.until("the launch is over", |bench| bench.row("a")["description"] == "being executed");
+    bench.kill();
+    bench.start();
+    // As long as this takes, it would have been taken for executed.
+    assert_eq!(bench.ctl("start c").status, 0);
+    let row = bench.row("a");
+    assert_eq!(
+        (&row["state"], &row["description"], &row["pid"]),
+        (&"STARTING".into(), &"being executed".into(), &pid.into())
+    );
+    assert_eq!((bench.state("b"), bench.ctl("upgrade").status), ("WAITING".into(), 0));
+    drop(lease);
+    bench.until_state("a", "RUNNING");
+    assert_eq!(bench.pid_of("a"), pid);
+    bench.until_state("b", "RUNNING");
+}
+
+#[test]
+fn one_that_is_taken_over_and_killed_before_it_is_executed_has_failed_to_start() {
+    if !is_root() {
+        return;
+    }
+    let mut bench = Bench::new("");
+    let sleep = std::fs::read("/bin/sleep").unwrap();
+    let _lease = held_up(&mut bench, &sleep, "starttime: 0, startretries: 0");
+    let (_, pid) = at_its_exec(&bench);
+    bench.until("the launch is over", |bench| bench.row("a")["description"] == "being executed");
+    bench.kill();
+    bench.start();
+    signal(pid, libc::SIGKILL);
+    bench.until_state("a", "FATAL");
+    assert_eq!(bench.state("b"), "WAITING");
+}

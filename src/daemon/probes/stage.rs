@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::supervisor::{Awaits, State, StateName};
+use crate::supervisor::{State, StateName};
 
 /// What is of interest in a process's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ impl Stage {
     /// In this state.
     pub(super) fn of(state: State) -> Self {
         // Whoever answers in its place is another.
-        if let State::Starting { awaits: Awaits::Exec | Awaits::ExecReady, .. } = state {
+        if state.awaits_exec() {
             return Self::Other;
         }
         match state.name() {
