@@ -77,6 +77,22 @@ pub(super) struct Known {
     pub(super) is_losing: bool,
     /// Captured no more: it is known until the logger has emptied it.
     pub(super) is_leaving: bool,
+    /// What its process was called, if that is gone.
+    pub(super) was_of: Option<String>,
+}
+
+/// A stream, and what its process was called, if that is gone.
+pub(super) type Whose = (Key, Option<String>);
+
+impl Known {
+    /// One of which there is nothing to tell.
+    pub(super) fn new(key: Key) -> Self {
+        Self { key, lost: 0, is_losing: false, is_leaving: false, was_of: None }
+    }
+
+    fn whose(&self) -> Whose {
+        (self.key.clone(), self.was_of.clone())
+    }
 }
 
 /// How long orders wait for a descriptor that is free.
@@ -143,12 +159,14 @@ impl Captures {
         self.pipes.keys().cloned().collect()
     }
 
-    /// A stream is captured no more. What is in its pipe still goes to its file.
-    pub(super) fn close(&mut self, key: &Key) {
+    /// A stream is captured no more. What is in its pipe still goes to its file. If its process is
+    /// gone, what that was called.
+    pub(super) fn close(&mut self, key: &Key, was_of: Option<&str>) {
         if let Some(captured) = self.pipes.remove(key) {
             self.orders.push_back(Order::Remove { id: captured.id });
             if let Some(known) = self.known.get_mut(&captured.id) {
                 known.is_leaving = true;
+                known.was_of = was_of.map(str::to_owned);
             }
             self.leaving.push_back(captured);
             if self.leaving.len() > LEAVING {
@@ -223,38 +241,38 @@ impl Captures {
     }
 
     /// Counts what was lost. The stream, if that is news.
-    pub(super) fn count_lost(&mut self, id: u64, bytes: u64) -> Option<Key> {
+    pub(super) fn count_lost(&mut self, id: u64, bytes: u64) -> Option<Whose> {
         let known = self.known.get_mut(&id)?;
         known.lost += bytes;
         let is_news = !known.is_losing && (bytes > 0 || !known.is_leaving);
         known.is_losing |= is_news;
-        is_news.then(|| known.key.clone())
+        is_news.then(|| known.whose())
     }
 
     /// A stream is recorded again. The stream, and what it lost in all.
-    pub(super) fn recovered(&mut self, id: u64) -> Option<(Key, u64)> {
+    pub(super) fn recovered(&mut self, id: u64) -> Option<(Whose, u64)> {
         let known = self.known.get_mut(&id)?;
         known.is_losing = false;
-        Some((known.key.clone(), known.lost))
+        Some((known.whose(), known.lost))
     }
 
     /// The logger has emptied a stream that is captured no more. If it lost bytes to the end: the
     /// stream, and what it lost in all.
-    pub(super) fn removed(&mut self, id: u64) -> Option<(Key, u64)> {
+    pub(super) fn removed(&mut self, id: u64) -> Option<(Whose, u64)> {
         if !self.known.get(&id)?.is_leaving {
             return None;
         }
         self.leaving.retain(|left| left.id != id);
-        let Known { key, lost, is_losing, .. } = self.known.remove(&id)?;
-        is_losing.then_some((key, lost))
+        let known = self.known.remove(&id)?;
+        known.is_losing.then(|| (known.whose(), known.lost))
     }
 
     /// Those that lose bytes to the end, with what they lost in all. Once.
-    pub(super) fn lost_to_the_end(&mut self) -> Vec<(Key, u64)> {
+    pub(super) fn lost_to_the_end(&mut self) -> Vec<(Whose, u64)> {
         let mut all = Vec::new();
         for known in self.known.values_mut() {
             if std::mem::take(&mut known.is_losing) {
-                all.push((known.key.clone(), known.lost));
+                all.push((known.whose(), known.lost));
             }
         }
         all
@@ -354,6 +372,11 @@ mod tests {
         (Rc::from("a"), index, Which::Stdout)
     }
 
+    /// The stream of a process that is gone.
+    fn gone(index: u32) -> Whose {
+        (key(index), Some(format!("a:{index}")))
+    }
+
     /// Captures a stream of each of so many processes. Their numbers.
     fn captured(captures: &mut Captures, count: u32) -> Vec<u64> {
         let path = PathBuf::from("a.log");
@@ -368,10 +391,10 @@ mod tests {
     fn a_stream_that_recovers_as_it_leaves_is_not_lost_to_the_end() {
         let mut captures = Captures::default();
         let id = captured(&mut captures, 1)[0];
-        assert_eq!(captures.count_lost(id, 5), Some(key(0)));
-        captures.close(&key(0));
+        assert_eq!(captures.count_lost(id, 5), Some((key(0), None)));
+        captures.close(&key(0), Some("a:0"));
         assert_eq!(captures.count_lost(id, 7), None);
-        assert_eq!(captures.recovered(id), Some((key(0), 12)));
+        assert_eq!(captures.recovered(id), Some((gone(0), 12)));
         assert_eq!(captures.removed(id), None);
     }
 
@@ -379,11 +402,11 @@ mod tests {
     fn what_a_stream_that_leaves_loses_is_news_once_and_lost_to_the_end_once_it_is_removed() {
         let mut captures = Captures::default();
         let id = captured(&mut captures, 1)[0];
-        captures.close(&key(0));
+        captures.close(&key(0), Some("a:0"));
         // One that was under way already, and the last.
-        assert_eq!(captures.count_lost(id, 5), Some(key(0)));
+        assert_eq!(captures.count_lost(id, 5), Some(gone(0)));
         assert_eq!(captures.count_lost(id, 7), None);
-        assert_eq!(captures.removed(id), Some((key(0), 12)));
+        assert_eq!(captures.removed(id), Some((gone(0), 12)));
         assert_eq!(captures.removed(id), None);
         assert_eq!((captures.leaving.len(), captures.known.len()), (0, 0));
     }
@@ -392,11 +415,11 @@ mod tests {
     fn however_many_leave_at_once_what_each_loses_is_counted() {
         let mut captures = Captures::default();
         let ids = captured(&mut captures, 20);
-        (0..20).for_each(|index| captures.close(&key(index)));
+        (0..20).for_each(|index| captures.close(&key(index), Some(&format!("a:{index}"))));
         assert_eq!(captures.leaving.len(), LEAVING);
         for (index, id) in (0..20).zip(ids) {
-            assert_eq!(captures.count_lost(id, 5), Some(key(index)));
-            assert_eq!(captures.removed(id), Some((key(index), 5)));
+            assert_eq!(captures.count_lost(id, 5), Some(gone(index)));
+            assert_eq!(captures.removed(id), Some((gone(index), 5)));
         }
         assert_eq!((captures.leaving.len(), captures.known.len()), (0, 0));
     }

@@ -40,7 +40,7 @@ impl Daemon {
                 Effect::Told { id, change, number } => self.tell(id, &change, number),
                 Effect::Forgotten { id, name, program, index } => {
                     for which in [Which::Stdout, Which::Stderr] {
-                        self.captures.close(&(program.clone(), index, which));
+                        self.captures.close(&(program.clone(), index, which), Some(&name));
                     }
                     self.row_gone(id, &name, &program, index);
                     self.probes.drop(id);

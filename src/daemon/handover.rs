@@ -99,6 +99,9 @@ pub(super) struct KeptStream {
     pub(super) is_losing: bool,
     /// Captured no more.
     pub(super) is_leaving: bool,
+    /// What its process was called, if that is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) was_of: Option<String>,
 }
 
 /// The logger.

@@ -208,8 +208,7 @@ impl Captures {
 
     /// Takes up a stream that an earlier daemon has begun.
     pub(super) fn put(&mut self, key: Key, id: u64, pipe: Pipe, settings: Settings) {
-        let known = Known { key: key.clone(), lost: 0, is_losing: false, is_leaving: false };
-        self.known.insert(id, known);
+        self.known.insert(id, Known::new(key.clone()));
         self.pipes.insert(key, Captured { id, pipe, settings });
     }
 
@@ -243,6 +242,7 @@ impl Captures {
                 lost: known.lost,
                 is_losing: known.is_losing,
                 is_leaving: known.is_leaving,
+                was_of: known.was_of.clone(),
             })
         };
         self.pipes.values().chain(&self.leaving).filter_map(keep).collect()
@@ -284,13 +284,15 @@ impl Captures {
                 lost,
                 is_losing,
                 is_leaving,
+                was_of,
                 ..
             } = kept;
             let settings = Settings { path, max_bytes, keep, timestamps, owner };
             let (program, index, which) = kept.of;
             let Some(which) = Which::parse(&which) else { continue };
             let key: Key = (Rc::from(program), index, which);
-            self.known.insert(id, Known { key: key.clone(), lost, is_losing, is_leaving });
+            let known = Known { key: key.clone(), lost, is_losing, is_leaving, was_of };
+            self.known.insert(id, known);
             let captured = Captured { id, pipe, settings };
             if is_leaving {
                 self.leaving.push_back(captured);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::capture::{Key, Which};
+use super::capture::{Which, Whose};
 use super::client::Task;
 use super::logger::Ground;
 use super::{Daemon, recipe, words};
@@ -68,7 +68,7 @@ impl Daemon {
         }
         // Of processes that are no more.
         for key in self.captures.all().iter().filter(|key| !known.contains(*key)) {
-            self.captures.close(key);
+            self.captures.close(key, None);
         }
     }
 
@@ -94,20 +94,20 @@ impl Daemon {
         for report in reports {
             match report {
                 Report::Lost { id, bytes, cause } => {
-                    if let Some(key) = self.captures.count_lost(id, bytes) {
+                    if let Some(whose) = self.captures.count_lost(id, bytes) {
                         let message = format!("output is being lost: {cause}");
-                        self.tell_of_loss(&key, Level::Error, message);
+                        self.tell_of_loss(whose, Level::Error, message);
                     }
                 }
                 Report::Recovered { id } => {
-                    if let Some((key, lost)) = self.captures.recovered(id) {
+                    if let Some((whose, lost)) = self.captures.recovered(id) {
                         let message = format!("output is recorded again; {lost} bytes were lost");
-                        self.tell_of_loss(&key, Level::Info, message);
+                        self.tell_of_loss(whose, Level::Info, message);
                     }
                 }
                 Report::Removed { id } => {
-                    if let Some((key, lost)) = self.captures.removed(id) {
-                        self.tell_of_lost_end(&key, lost);
+                    if let Some((whose, lost)) = self.captures.removed(id) {
+                        self.tell_of_lost_end(whose, lost);
                     }
                 }
                 Report::Cleared { id, error } => self.cleared(id, error),
@@ -120,20 +120,20 @@ impl Daemon {
         }
     }
 
-    fn tell_of_lost_end(&mut self, key: &Key, lost: u64) {
+    fn tell_of_lost_end(&mut self, whose: Whose, lost: u64) {
         let message = format!("output was lost to the end; {lost} bytes were lost");
-        self.tell_of_loss(key, Level::Error, message);
+        self.tell_of_loss(whose, Level::Error, message);
     }
 
-    fn tell_of_loss(&mut self, key: &Key, level: Level, message: String) {
-        let (program, index, which) = key;
-        let name = self.supervisor.process_name(program, *index);
+    fn tell_of_loss(&mut self, whose: Whose, level: Level, message: String) {
+        let ((program, index, which), was_of) = whose;
+        let name = was_of.unwrap_or_else(|| self.supervisor.process_name(&program, index));
         let told = format!("{} {message}", which.name());
         self.log(level, &told, &[("name", &name)]);
         let mut event = self.daemon_event(EventName::LostBytes, told);
         event.name = Some(name);
         self.publish(&event);
-        if let Some(id) = self.supervisor.find(program, *index) {
+        if let Some(id) = self.supervisor.find(&program, index) {
             self.row_changed(id);
         }
     }
@@ -180,8 +180,8 @@ impl Daemon {
                 self.warn("the logger did not end: what was printed last may be missing");
             }
         }
-        for (key, lost) in self.captures.lost_to_the_end() {
-            self.tell_of_lost_end(&key, lost);
+        for (whose, lost) in self.captures.lost_to_the_end() {
+            self.tell_of_lost_end(whose, lost);
         }
         true
     }

@@ -84,7 +84,7 @@ fn what_is_lost_by_a_process_that_is_removed_is_counted_and_told() {
     assert_eq!(bench.ctl("reload").status, 0);
     bench.until("it is gone", |bench| bench.row("a").is_null());
     signal(logger, libc::SIGCONT);
-    let told = "stdout output was lost to the end; 15 bytes were lost name=a";
+    let told = "stdout output was lost to the end; 15 bytes were lost name=a\n";
     bench.until("its loss is told", |bench| bench.log().contains(told));
     assert_eq!(bench.log().matches("output is being lost").count(), 1);
     // The next logger is told of the stream again, and has nothing to add.
