@@ -129,7 +129,9 @@ impl Adopted {
             return Vec::new();
         }
         let is_executed = |pid: &&Pid| {
-            !self.ending.contains_key(*pid) && identity::has_executed(**pid) == Some(true)
+            let process = self.held.get(*pid).filter(|_| !self.ending.contains_key(*pid));
+            let known = process.map(PidFd::identity);
+            known.and_then(|(pid, seen)| identity::has_executed(pid, seen)) == Some(true)
         };
         let executed: Vec<Pid> = self.unexecuted.iter().filter(is_executed).copied().collect();
         self.unexecuted.retain(|pid| !executed.contains(pid));

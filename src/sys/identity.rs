@@ -39,12 +39,19 @@ pub fn status_of_zombie(pid: i32, seen: u64) -> Option<i32> {
     status.filter(|_| is_it && rights().is_some_and(|(me, other)| may_look_into(&me, &other)))
 }
 
-/// Whether this process, a zombie or not, has executed anything since it was forked. None: there is
-/// nothing to tell that by.
-pub fn has_executed(pid: i32) -> Option<bool> {
-    /// PF_FORKNOEXEC of the kernel's sched.h, which process accounting shows as AFORK.
-    const NOT_YET: u64 = 0x40;
-    Stat::of(pid)?.number(FLAGS).map(|flags| flags & NOT_YET == 0)
+/// Whether this child, a zombie or not, has executed anything since it was forked. None: there is
+/// nothing to tell that by, as in a /proc of another PID namespace, where the number is another's.
+pub fn child_has_executed(pid: i32) -> Option<bool> {
+    let stat = Stat::of(pid)?;
+    let is_mine = stat.number(PARENT) == Some(u64::from(std::process::id()));
+    stat.has_executed().filter(|_| is_mine)
+}
+
+/// The same of the process that had this number at this moment.
+pub fn has_executed(pid: i32, seen: u64) -> Option<bool> {
+    let stat = Stat::of(pid)?;
+    let was_there = stat.number(START_TIME).is_some_and(|start| start <= seen);
+    stat.has_executed().filter(|_| was_there)
 }
 
 /// The name of this boot and PID namespace: what a process was called in another means nothing here.
@@ -58,6 +65,7 @@ pub fn boot() -> Option<String> {
 const TICKS: u64 = 100;
 
 /// Places in `/proc/PID/stat`, counted from the field after the name in parentheses.
+const PARENT: usize = 1;
 const FLAGS: usize = 6;
 const START_TIME: usize = 19;
 const EXIT_CODE: usize = 49;
@@ -79,6 +87,12 @@ impl Stat {
 
     fn number(&self, place: usize) -> Option<u64> {
         self.field(place)?.parse().ok()
+    }
+
+    fn has_executed(&self) -> Option<bool> {
+        /// PF_FORKNOEXEC of the kernel's sched.h, which process accounting shows as AFORK.
+        const NOT_YET: u64 = 0x40;
+        self.number(FLAGS).map(|flags| flags & NOT_YET == 0)
     }
 }
 
@@ -142,7 +156,10 @@ mod tests {
 
     #[test]
     fn one_that_was_forked_and_not_executed_is_known_until_it_is_reaped() {
-        assert_eq!(has_executed(me()), Some(true));
+        let now = moment().unwrap();
+        assert_eq!(has_executed(me(), now), Some(true));
+        assert_eq!(has_executed(me(), 0), None, "somebody else's number");
+        assert_eq!(child_has_executed(me()), None, "no child of its own");
         // SAFETY: the child does nothing but end.
         #[allow(unsafe_code)]
         let child = unsafe {
@@ -153,9 +170,13 @@ mod tests {
             child
         };
         while super::super::wait::has_ended(child).is_none() {}
-        assert_eq!(has_executed(child), Some(false));
+        let now = moment().unwrap();
+        assert_eq!(
+            (has_executed(child, now), child_has_executed(child)),
+            (Some(false), Some(false))
+        );
         super::super::wait::reap(child);
-        assert_eq!(has_executed(child), None);
+        assert_eq!((has_executed(child, now), child_has_executed(child)), (None, None));
     }
 
     #[test]

@@ -251,7 +251,7 @@ fn comes_soon(report: &OwnedFd) -> bool {
 pub fn told_in(report: &OwnedFd, pid: i32) -> Told {
     match failure_in(report) {
         Some(failure) => Told::Failed(failure),
-        None if identity::has_executed(pid) == Some(false) => Told::Nothing,
+        None if identity::child_has_executed(pid) == Some(false) => Told::Nothing,
         None => Told::Executed,
     }
 }
