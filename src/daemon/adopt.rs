@@ -16,9 +16,9 @@ use super::Daemon;
 use super::journal::{Left, Past, Up, base};
 use crate::config::{self, Config, Level, Program, Signal};
 use crate::protocol::{EventName, EventRow};
-use crate::supervisor::{Event, Exit, Id, Process};
-use crate::sys::cause;
+use crate::supervisor::{Event, Exit, Id, Phase, Process};
 use crate::sys::pidfd::PidFd;
+use crate::sys::{cause, identity};
 
 impl Daemon {
     /// Takes over what an earlier daemon has left, if it did not end in order. What is to be
@@ -65,8 +65,11 @@ impl Daemon {
         config: &Config,
     ) -> Result<Vec<EventRow>, String> {
         let mut adoptions = Vec::new();
-        for ((name, index), left) in past.processes {
+        for ((name, index), mut left) in past.processes {
             let held = self.hold(&left)?;
+            if let Some(process) = &held {
+                mind_exec(&mut left, process);
+            }
             let program = config.programs.get(&*name);
             let is_wanted = program.is_some_and(|program| index < program.numprocs);
             if held.is_none() && (past.was_shutting_down || !is_wanted) {
@@ -138,6 +141,16 @@ impl Daemon {
     fn died_meanwhile(&mut self, id: Id, left: &Left) {
         let Some(pid) = left.process.state.pid() else { return };
         self.supervisor.event(id, Event::Ended(pid, Exit::Unknown), self.now);
+    }
+}
+
+/// What a child wrote of its own start, it wrote before its exec, and it may be all there is.
+fn mind_exec(left: &mut Left, process: &PidFd) {
+    let (pid, seen) = process.identity();
+    if let Phase::Starting { awaits, .. } = &mut left.process.state
+        && identity::has_executed(pid, seen) == Some(false)
+    {
+        *awaits = awaits.before_exec();
     }
 }
 

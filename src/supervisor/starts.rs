@@ -11,12 +11,11 @@ impl Step<'_> {
     pub(super) fn spawned(&self, state: State, pid: Pid, is_executed: bool) -> Next {
         match state {
             State::Spawning { from, retries, .. } => {
-                let awaits = match (is_executed, &self.policy.ready) {
-                    (true, Some(_)) => Awaits::Ready { up: false },
-                    (true, None) => Awaits::Time,
-                    (false, Some(_)) => Awaits::ExecReady,
-                    (false, None) => Awaits::Exec,
+                let awaits = match self.policy.ready {
+                    Some(_) => Awaits::Ready { up: false },
+                    None => Awaits::Time,
                 };
+                let awaits = if is_executed { awaits } else { awaits.before_exec() };
                 let to = State::Starting { pid, started: self.now(), retries, awaits };
                 let tell = Action::Tell(Change { from, to, pid: Some(pid), end: None });
                 let after = Step { from: StateName::Starting, ..*self };

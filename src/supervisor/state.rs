@@ -118,6 +118,16 @@ pub enum Awaits {
     },
 }
 
+impl Awaits {
+    /// The same of one that is yet to be executed.
+    pub fn before_exec(self) -> Self {
+        match self {
+            Self::Exec | Self::Time => Self::Exec,
+            Self::ExecReady | Self::Ready { .. } => Self::ExecReady,
+        }
+    }
+}
+
 /// How far a stop has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {

@@ -41,6 +41,12 @@ fn at_its_exec(bench: &Bench) -> (Wire, i32) {
     (client, pid)
 }
 
+/// The same of one whose launch may not be over: the daemon waits a moment for what becomes of it.
+fn child_of(bench: &Bench) -> Option<i32> {
+    let is_other = |pid: &i32| status_of(*pid, "Uid").starts_with("65534");
+    children(bench.pid()).into_iter().find(is_other)
+}
+
 #[test]
 fn one_that_cannot_be_executed_after_a_while_has_failed_to_start() {
     if !is_root() {
@@ -92,14 +98,10 @@ fn one_that_is_killed_as_it_is_launched_has_failed_to_start() {
     let sleep = std::fs::read("/bin/sleep").unwrap();
     let _lease = held_up(&mut bench, &sleep, "starttime: 0, startretries: 0");
     let mut events = bench.follower();
-    // The daemon waits a moment for what becomes of it.
     let mut client = bench.client();
     client.send("start a");
-    let child = || {
-        children(bench.pid()).into_iter().find(|pid| status_of(*pid, "Uid").starts_with("65534"))
-    };
-    bench.until("it is at its exec", |_| child().is_some());
-    signal(child().unwrap(), libc::SIGKILL);
+    bench.until("it is at its exec", |bench| child_of(bench).is_some());
+    signal(child_of(&bench).unwrap(), libc::SIGKILL);
     let answer = client.answer();
     assert_eq!((exit(&answer), words(&answer)), (1, vec!["a: FATAL: killed by KILL".into()]));
     assert_eq!(told_of(&mut events, "a", "fatal"), ["starting", "fatal"]);
@@ -195,4 +197,26 @@ fn one_that_is_taken_over_and_killed_before_it_is_executed_has_failed_to_start()
     signal(pid, libc::SIGKILL);
     bench.until_state("a", "FATAL");
     assert_eq!(bench.state("b"), "WAITING");
+}
+
+#[test]
+fn one_whose_launch_the_last_daemon_did_not_outlive_runs_when_it_is_executed() {
+    if !is_root() {
+        return;
+    }
+    let mut bench = Bench::new("");
+    let sleep = std::fs::read("/bin/sleep").unwrap();
+    let lease = held_up(&mut bench, &sleep, "starttime: 0");
+    let mut client = bench.client();
+    client.send("start a");
+    bench.until("it is at its exec", |bench| child_of(bench).is_some());
+    let pid = child_of(&bench).unwrap();
+    bench.kill();
+    bench.start();
+    let row = bench.row("a");
+    assert_eq!((&row["state"], &row["pid"]), (&"STARTING".into(), &pid.into()));
+    assert_eq!(row["description"], "being executed");
+    drop(lease);
+    bench.until_state("a", "RUNNING");
+    assert_eq!(bench.pid_of("a"), pid);
 }
