@@ -249,19 +249,19 @@ fn with_few_descriptors_it_serves_who_comes_and_starts_what_dies() {
 }
 
 #[test]
-fn with_hardly_any_descriptors_it_says_so_and_with_16_it_works() {
+fn with_hardly_any_descriptors_it_says_so_and_with_17_it_works() {
     let mut bench =
         Bench::new("a: {cmd: sleep 1000, starttime: 0, stdout: discard, stderr: discard}");
     let limited = |bench: &Bench, most: u32| {
         let script = format!("ulimit -n {most}; exec \"$@\"");
         bench.daemon_through(&["sh", "-c", &script, "sh"])
     };
-    for most in [5, 8, 10, 11, 15] {
+    for most in [5, 8, 10, 11, 16] {
         let said = finished(limited(&bench, most));
         assert_eq!(said.status, 1, "{said:?}");
         assert!(said.err.contains(&format!("only {most} files may be open")), "{said:?}");
     }
-    let command = limited(&bench, 16);
+    let command = limited(&bench, 17);
     bench.start_as(command);
     bench.until_state("a", "RUNNING");
     let first = bench.pid_of("a");
