@@ -92,7 +92,7 @@ fn is_greeted(stream: &TcpStream) -> bool {
 
 #[test]
 fn those_who_proved_the_secret_have_half_of_what_is_free_and_the_rest_goes_on() {
-    let mut town = Town::of(up_with_descriptors(128, &super::silent(super::PROGRAMS)));
+    let mut town = Town::of(up_with_descriptors(129, &super::silent(super::PROGRAMS)));
     let address = town.bench.read("state/address");
     // Half of what the daemon does not need itself, and the watcher has one.
     let mut clients: Vec<Wire> = (0..55).map(|_| town.bench.client()).collect();
@@ -113,7 +113,7 @@ fn those_who_proved_the_secret_have_half_of_what_is_free_and_the_rest_goes_on() 
 
 #[test]
 fn where_descriptors_are_few_strangers_have_few_places_and_the_others_are_served() {
-    let bench = up_with_descriptors(48, &super::silent(super::PROGRAMS));
+    let bench = up_with_descriptors(49, &super::silent(super::PROGRAMS));
     let mut town = Town::of(bench);
     let address = town.bench.read("state/address");
     // 12 of 16 places, and more strangers than there are descriptors.
