@@ -43,6 +43,7 @@ use watch::{Flight, Polled, Watch};
 use crate::config::{ReadyHow, Template};
 use crate::supervisor::{Id, Pid, Process};
 use crate::sys::epoll::Epoll;
+use crate::sys::pipe::Pipe;
 use crate::sys::poll::Interest;
 use crate::sys::{cause, pipe, signals};
 
@@ -185,6 +186,9 @@ impl Probes {
             ReadyHow::Fd(number) => {
                 let failed = |error: io::Error| format!("making a pipe: {}", cause(&error));
                 let (read, write) = pipe::one_way().map_err(failed)?;
+                // Open both ways it outlives a daemon that is killed, and costs no SIGPIPE then.
+                let both = Pipe::of(&write).and_then(|pipe| pipe.writer());
+                let write = both.map_or(write, OwnedFd::from);
                 let token = self.set.add(read.as_fd(), id, Part::Line, Interest::Read);
                 let it = Line::new(read.into());
                 watch.line = Some(Polled { it, token: token.map_err(failed)? });

@@ -19,6 +19,21 @@ sub done { open(F, ">", $_[0]); print F "1\n"; close F }
 sub pause { select(undef, undef, undef, 0.02) }
 "#;
 
+#[test]
+fn who_told_by_a_line_that_it_is_ready_may_write_more_while_no_daemon_lives() {
+    let mut bench = Bench::up(
+        "a: {cmd: [bash, -c, 'echo >&7; until [ -e go ]; do sleep 0.02; done; echo >&7; \
+         echo > wrote; exec sleep 1000'], ready: {fd: 7}, autorestart: never}",
+    );
+    bench.until_state("a", "RUNNING");
+    let pid = bench.pid_of("a");
+    bench.kill();
+    bench.write("go", "");
+    until("it has written", || bench.read("wrote") == "\n");
+    bench.start();
+    assert_eq!((bench.state("a").as_str(), bench.pid_of("a")), ("RUNNING", pid));
+}
+
 /// A probe that tells its pid, without the brace that ends it.
 fn probe(script: &str) -> String {
     format!("{{exec: [sh, -c, 'echo $$ >> probes; {script}']")
