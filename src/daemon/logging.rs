@@ -1,16 +1,17 @@
 //! The logger process, as the daemon tends it: started when there is something to capture,
 //! started again when it ends, heard, and waited for at the end.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::capture::{Which, Whose};
+use super::capture::{Key, Which, Whose};
 use super::client::Task;
 use super::logger::Ground;
 use super::{Daemon, recipe, words};
 use crate::config::Level;
 use crate::logger::Report;
 use crate::protocol::EventName;
-use crate::supervisor::{Exit, Pid};
+use crate::supervisor::{Exit, Pid, Process};
 
 /// The logger's door, in the state folder.
 pub(super) const DOOR: &str = "logger";
@@ -55,13 +56,16 @@ impl Daemon {
             for which in [Which::Stdout, Which::Stderr] {
                 let key = (process.program.name.clone(), process.index, which);
                 known.insert(key.clone());
-                let Some(settings) = self.kitchen.capture(process, which) else { continue };
+                let Some(mut settings) = self.kitchen.capture(process, which) else { continue };
                 let pipe = up.and_then(|up| match which {
                     Which::Stdout => up.pipes.0,
                     Which::Stderr => up.pipes.1,
                 });
                 if let Some((pid, number)) = pid.zip(pipe) {
                     self.captures.have_back(key.clone(), settings.clone(), pid, number);
+                }
+                if let Some(path) = self.kept_path(process, &key) {
+                    settings.path = path;
                 }
                 self.captures.change(&key, settings);
             }
@@ -70,6 +74,20 @@ impl Daemon {
         for key in self.captures.all().iter().filter(|key| !known.contains(*key)) {
             self.captures.close(key, None);
         }
+    }
+
+    /// Where the output of a process still goes that a reload has given another name: it keeps its
+    /// file until it is next started. Only that of the first one's name changes.
+    fn kept_path(&self, process: &Process, key: &Key) -> Option<PathBuf> {
+        let program = &process.program;
+        let other = match program.numprocs {
+            _ if process.index > 0 => return None,
+            1 => format!("{}:0", program.name),
+            _ => program.name.to_string(),
+        };
+        let path = &self.captures.settings(key)?.path;
+        let kept = self.kitchen.capture_as(process, key.2, &other)?.path;
+        (*path == kept).then_some(kept)
     }
 
     /// Between two captured outputs the logger changes over, and nothing is restarted.

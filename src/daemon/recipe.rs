@@ -247,7 +247,16 @@ impl Kitchen {
 
     /// How a stream is captured, if it is.
     pub(super) fn capture(&self, process: &Process, which: Which) -> Option<Settings> {
-        let name = process.name();
+        self.capture_as(process, which, &process.name())
+    }
+
+    /// The same, if it is called so.
+    pub(super) fn capture_as(
+        &self,
+        process: &Process,
+        which: Which,
+        name: &str,
+    ) -> Option<Settings> {
         let auto = || {
             let file = self.log_folder.as_ref()?.join(format!("{name}.{}.log", which.name()));
             Some(Capture::to(Template::from(file.to_string_lossy().into_owned())))
@@ -259,7 +268,7 @@ impl Kitchen {
         };
         let ids = self.ids(&process.program, process.index).ok().flatten();
         Some(Settings {
-            path: PathBuf::from(capture.file.expand(process.index, &name)),
+            path: PathBuf::from(capture.file.expand(process.index, name)),
             max_bytes: capture.max_bytes,
             keep: capture.keep,
             timestamps: capture.timestamps,
