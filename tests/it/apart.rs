@@ -3,23 +3,34 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::bench::{Bench, Wire, children, is_root, signal, status_of};
+use crate::bench::{Bench, Wire, children, copy, is_root, signal, status_of};
 use crate::facts::{exit, words};
 use crate::lease::Lease;
 
 /// A program of another user, which is launched apart and takes as long to execute as a lease lasts.
-fn held_up(bench: &mut Bench, content: &[u8], keys: &str) -> Lease {
+/// None: only root can have one.
+fn held_up(content: &[u8], keys: &str) -> Option<(Bench, Lease)> {
+    if !is_root() {
+        return None;
+    }
+    let mut bench = Bench::new("");
     std::fs::set_permissions(bench.path(""), PermissionsExt::from_mode(0o755)).unwrap();
-    std::fs::write(bench.path("slow"), content).unwrap();
+    std::fs::write(bench.path("content"), content).unwrap();
+    copy(&bench.path("content"), &bench.path("slow"));
     std::fs::set_permissions(bench.path("slow"), PermissionsExt::from_mode(0o755)).unwrap();
-    let lease = Lease::on(bench, "slow");
+    let lease = Lease::on(&bench, "slow");
     bench.configure(&format!(
         "a: {{cmd: [./slow, 1000], user: nobody, autostart: no, stdout: discard, {keys}}}\n\
          b: {{cmd: sleep 1000, starttime: 0, depends_on: {{a: started}}}}\n\
          c: {{cmd: sleep 1000, starttime: 0.5, autostart: no}}"
     ));
     bench.start();
-    lease
+    Some((bench, lease))
+}
+
+/// One that sleeps once it is executed.
+fn sleeper(keys: &str) -> Option<(Bench, Lease)> {
+    held_up(&std::fs::read("/bin/sleep").unwrap(), keys)
 }
 
 /// What is told of a process, up to this.
@@ -49,12 +60,8 @@ fn child_of(bench: &Bench) -> Option<i32> {
 
 #[test]
 fn one_that_cannot_be_executed_after_a_while_has_failed_to_start() {
-    if !is_root() {
-        return;
-    }
-    let mut bench = Bench::new("");
     let keys = "starttime: 0, startretries: 0";
-    let lease = held_up(&mut bench, b"this is no program", keys);
+    let Some((bench, lease)) = held_up(b"this is no program", keys) else { return };
     let mut events = bench.follower();
     let (mut client, _) = at_its_exec(&bench);
     let row = bench.row("a");
@@ -73,12 +80,7 @@ fn one_that_cannot_be_executed_after_a_while_has_failed_to_start() {
 
 #[test]
 fn one_that_is_killed_before_it_is_executed_has_failed_to_start() {
-    if !is_root() {
-        return;
-    }
-    let mut bench = Bench::new("");
-    let sleep = std::fs::read("/bin/sleep").unwrap();
-    let _lease = held_up(&mut bench, &sleep, "starttime: 0, startretries: 0");
+    let Some((bench, _lease)) = sleeper("starttime: 0, startretries: 0") else { return };
     let mut events = bench.follower();
     let (mut client, pid) = at_its_exec(&bench);
     bench.until("the launch is over", |bench| bench.row("a")["description"] == "being executed");
@@ -91,12 +93,7 @@ fn one_that_is_killed_before_it_is_executed_has_failed_to_start() {
 
 #[test]
 fn one_that_is_killed_as_it_is_launched_has_failed_to_start() {
-    if !is_root() {
-        return;
-    }
-    let mut bench = Bench::new("");
-    let sleep = std::fs::read("/bin/sleep").unwrap();
-    let _lease = held_up(&mut bench, &sleep, "starttime: 0, startretries: 0");
+    let Some((bench, _lease)) = sleeper("starttime: 0, startretries: 0") else { return };
     let mut events = bench.follower();
     let mut client = bench.client();
     client.send("start a");
@@ -109,12 +106,7 @@ fn one_that_is_killed_as_it_is_launched_has_failed_to_start() {
 
 #[test]
 fn one_that_is_executed_after_a_while_runs_from_then_on() {
-    if !is_root() {
-        return;
-    }
-    let mut bench = Bench::new("");
-    let sleep = std::fs::read("/bin/sleep").unwrap();
-    let lease = held_up(&mut bench, &sleep, "starttime: 0");
+    let Some((bench, lease)) = sleeper("starttime: 0") else { return };
     let mut events = bench.follower();
     let (mut client, pid) = at_its_exec(&bench);
     assert_eq!(bench.state("a"), "STARTING");
@@ -131,14 +123,9 @@ fn one_that_is_executed_after_a_while_runs_from_then_on() {
 
 #[test]
 fn one_whose_port_another_answers_is_not_ready_before_it_is_executed() {
-    if !is_root() {
-        return;
-    }
-    let mut bench = Bench::new("");
-    let sleep = std::fs::read("/bin/sleep").unwrap();
     let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let ready = format!("starttime: 0, ready: {{tcp: '{}'}}", other.local_addr().unwrap());
-    let lease = held_up(&mut bench, &sleep, &ready);
+    let Some((bench, lease)) = sleeper(&ready) else { return };
     let mut events = bench.follower();
     let (mut client, pid) = at_its_exec(&bench);
     // As long as this takes, the other would have answered.
@@ -158,12 +145,7 @@ fn one_whose_port_another_answers_is_not_ready_before_it_is_executed() {
 
 #[test]
 fn one_that_is_taken_over_before_it_is_executed_runs_when_it_is() {
-    if !is_root() {
-        return;
-    }
-    let mut bench = Bench::new("");
-    let sleep = std::fs::read("/bin/sleep").unwrap();
-    let lease = held_up(&mut bench, &sleep, "starttime: 0");
+    let Some((mut bench, lease)) = sleeper("starttime: 0") else { return };
     let (_, pid) = at_its_exec(&bench);
     bench.until("the launch is over", |bench| bench.row("a")["description"] == "being executed");
     bench.kill();
@@ -184,12 +166,7 @@ fn one_that_is_taken_over_before_it_is_executed_runs_when_it_is() {
 
 #[test]
 fn one_that_is_taken_over_and_killed_before_it_is_executed_has_failed_to_start() {
-    if !is_root() {
-        return;
-    }
-    let mut bench = Bench::new("");
-    let sleep = std::fs::read("/bin/sleep").unwrap();
-    let _lease = held_up(&mut bench, &sleep, "starttime: 0, startretries: 0");
+    let Some((mut bench, _lease)) = sleeper("starttime: 0, startretries: 0") else { return };
     let (_, pid) = at_its_exec(&bench);
     bench.until("the launch is over", |bench| bench.row("a")["description"] == "being executed");
     bench.kill();
@@ -201,12 +178,7 @@ fn one_that_is_taken_over_and_killed_before_it_is_executed_has_failed_to_start()
 
 #[test]
 fn one_whose_launch_the_last_daemon_did_not_outlive_runs_when_it_is_executed() {
-    if !is_root() {
-        return;
-    }
-    let mut bench = Bench::new("");
-    let sleep = std::fs::read("/bin/sleep").unwrap();
-    let lease = held_up(&mut bench, &sleep, "starttime: 0");
+    let Some((mut bench, lease)) = sleeper("starttime: 0") else { return };
     let mut client = bench.client();
     client.send("start a");
     bench.until("it is at its exec", |bench| child_of(bench).is_some());
