@@ -74,15 +74,21 @@ fn loses_its_first_line() -> Bench {
     bench
 }
 
-#[test]
-fn what_is_lost_by_a_process_that_is_removed_is_counted_and_told() {
-    let bench = loses_its_first_line();
-    // It is heard of only once the daemon has no such process any more.
-    let logger = logger(&bench);
+/// Takes the process out of the configuration while the logger, whose pid it tells, is stopped: so
+/// what that has to say is heard only once the daemon has no such process any more.
+fn removed_before_the_logger_is_heard(bench: &Bench) -> i32 {
+    let logger = logger(bench);
     signal(logger, libc::SIGSTOP);
     bench.configure("b: {cmd: sleep 1000}");
     assert_eq!(bench.ctl("reload").status, 0);
     bench.until("it is gone", |bench| bench.row("a").is_null());
+    logger
+}
+
+#[test]
+fn what_is_lost_by_a_process_that_is_removed_is_counted_and_told() {
+    let bench = loses_its_first_line();
+    let logger = removed_before_the_logger_is_heard(&bench);
     signal(logger, libc::SIGCONT);
     let told = "stdout output was lost to the end; 15 bytes were lost name=a\n";
     bench.until("its loss is told", |bench| bench.log().contains(told));
@@ -138,11 +144,7 @@ fn what_each_of_many_that_are_removed_at_once_loses_is_counted_and_told() {
 #[test]
 fn a_process_that_is_removed_once_the_way_is_free_has_not_lost_to_the_end() {
     let bench = loses_its_first_line();
-    let logger = logger(&bench);
-    signal(logger, libc::SIGSTOP);
-    bench.configure("b: {cmd: sleep 1000}");
-    assert_eq!(bench.ctl("reload").status, 0);
-    bench.until("it is gone", |bench| bench.row("a").is_null());
+    let logger = removed_before_the_logger_is_heard(&bench);
     fs::remove_file(bench.path("logs")).unwrap();
     signal(logger, libc::SIGCONT);
     let told = "stdout output is recorded again; 6 bytes were lost name=a";

@@ -130,13 +130,20 @@ fn a_folder_that_comes_to_be_is_enough_to_recover() {
     assert_eq!(rig.logged("a/b/log").concat(), b"kept\n");
 }
 
-#[test]
-fn of_a_stream_that_is_removed_all_is_told_before_that() {
+/// A stream that cannot be recorded, and of which that has been told: its next loss is told with
+/// what comes within a second.
+fn losing() -> (Rig, std::io::PipeWriter) {
     let mut rig = Rig::up();
     fs::create_dir(rig.path("log")).unwrap();
     let mut pipe = rig.capture(1, "log", json!({}));
     pipe.write_all(b"first").unwrap();
     until("the first loss is told", || rig.lost(1) == 5);
+    (rig, pipe)
+}
+
+#[test]
+fn of_a_stream_that_is_removed_all_is_told_before_that() {
+    let (mut rig, mut pipe) = losing();
     pipe.write_all(b"and last").unwrap();
     rig.order(json!({"remove": {"id": 1}}));
     assert_eq!(rig.until_report("removed"), json!({"id": 1}));
@@ -149,11 +156,7 @@ fn of_a_stream_that_is_removed_all_is_told_before_that() {
 
 #[test]
 fn what_is_lost_last_is_told_before_it_ends() {
-    let mut rig = Rig::up();
-    fs::create_dir(rig.path("log")).unwrap();
-    let mut pipe = rig.capture(1, "log", json!({}));
-    pipe.write_all(b"first").unwrap();
-    until("the first loss is told", || rig.lost(1) == 5);
+    let (mut rig, mut pipe) = losing();
     // This one waits for a second to be over, and nobody waits for that.
     pipe.write_all(b"and last").unwrap();
     rig.order(json!("finish"));
