@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::tail::Done;
 use crate::protocol::GoneRow;
 
 /// Where they are to get.
@@ -52,4 +53,6 @@ pub(super) struct KeptLog {
     pub(super) path: PathBuf,
     pub(super) file: Option<RawFd>,
     pub(super) at: u64,
+    #[serde(default)]
+    pub(super) done: Option<Done>,
 }

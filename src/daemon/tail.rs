@@ -55,7 +55,13 @@ struct Tailed {
     file: Option<File>,
     /// So far it has been handed out, in bytes.
     at: u64,
+    /// The last file that is done with: the next one is what came after it.
+    done: Option<Done>,
 }
+
+/// A file that has been read to its end: its inode, and when it was last modified, in seconds and
+/// nanoseconds since the epoch.
+pub(super) type Done = (u64, (i64, i64));
 
 impl Tail {
     /// The last lines of each log, and the way to go on. The error names the log.
@@ -128,7 +134,8 @@ impl Tailed {
         let mut file = match files::read_log(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok((Self { name, path, file: None, at: 0 }, Vec::new()));
+                let done = about(&numbered(&path, 1));
+                return Ok((Self { name, path, file: None, at: 0, done }, Vec::new()));
             }
             Err(error) => return Err(failed(&error)),
         };
@@ -144,7 +151,7 @@ impl Tailed {
             });
             bytes.splice(0..0, earlier.unwrap_or_default());
         }
-        let mut log = Self { name, path, file: Some(file), at };
+        let mut log = Self { name, path, file: Some(file), at, done: None };
         if log.name.is_some() {
             let whole = whole_lines(&bytes);
             let rest = u64::try_from(bytes.len() - whole).unwrap_or(0);
@@ -175,7 +182,7 @@ impl Tailed {
     fn more(&mut self) -> io::Result<(Vec<u8>, bool)> {
         let mut bytes = Vec::new();
         let Some(file) = &mut self.file else {
-            self.file = files::read_log(&self.path).ok();
+            self.file = files::read_log(&self.next()).ok();
             return Ok((bytes, self.file.is_some()));
         };
         let about = file.metadata()?;
@@ -201,30 +208,53 @@ impl Tailed {
     /// All of the file with this inode has been read: if it is this log's no more, takes up the
     /// next. Whether there is more to read.
     fn go_on_after(&mut self, inode: u64) -> io::Result<bool> {
-        let has_inode = |path: &Path| is_at(path, inode);
-        if has_inode(&self.path) || !self.path.exists() {
+        if is_at(&self.path, inode) || !self.path.exists() {
             return Ok(false);
         }
         // What may have been added between the last read and the renaming comes first.
-        let length = self.file.as_ref().map_or(Ok(0), |file| file.metadata().map(|m| m.len()))?;
-        if self.name.is_none() && length > self.at {
+        let Some(about) = self.file.as_ref().map(File::metadata).transpose()? else {
+            return Ok(false);
+        };
+        if self.name.is_none() && about.len() > self.at {
             return Ok(true);
         }
-        let kept = |number: u32| numbered(&self.path, number);
-        let place = (1..MOST_KEPT).take_while(|n| kept(*n).exists()).find(|n| has_inode(&kept(*n)));
-        let next = match place {
-            Some(number @ 2..) => kept(number - 1),
-            _ => self.path.clone(),
-        };
-        self.file = files::read_log(&next).ok();
-        self.at = 0;
+        (self.done, self.at) = (Some(done(&about)), 0);
+        self.file = files::read_log(&self.next()).ok();
         Ok(self.file.is_some())
+    }
+
+    /// The file that came after the one that is done with: the oldest of those renamed since, else
+    /// the log itself. Where nothing was done with yet, all of them were; where the one that was has
+    /// been removed, those that were not modified before it.
+    fn next(&self) -> PathBuf {
+        let kept = |number: u32| numbered(&self.path, number);
+        let there: Vec<Done> = (1..MOST_KEPT).map_while(|number| about(&kept(number))).collect();
+        let newer = match self.done {
+            None => there.len(),
+            Some((inode, modified)) => {
+                let place = there.iter().position(|kept| kept.0 == inode);
+                let later = || there.iter().take_while(|kept| kept.1 >= modified).count();
+                place.unwrap_or_else(later)
+            }
+        };
+        match u32::try_from(newer) {
+            Ok(number @ 1..) => kept(number),
+            _ => self.path.clone(),
+        }
     }
 }
 
 /// Whether the file with this inode has this name.
 fn is_at(path: &Path, inode: u64) -> bool {
     fs::metadata(path).is_ok_and(|about| about.ino() == inode)
+}
+
+fn about(path: &Path) -> Option<Done> {
+    Some(done(&fs::metadata(path).ok()?))
+}
+
+fn done(about: &fs::Metadata) -> Done {
+    (about.ino(), (about.mtime(), about.mtime_nsec()))
 }
 
 /// The last lines of a file that ends at `end`.
@@ -347,6 +377,29 @@ mod tests {
         assert_eq!(all(&log), "");
         log.add("six\n");
         assert_eq!(all(&log), "six\n");
+    }
+
+    #[test]
+    fn a_log_that_was_not_there_is_followed_from_its_first_byte() {
+        let rotate = |log: &Log| {
+            let _ = fs::rename(numbered(&log.path(), 1), numbered(&log.path(), 2));
+            fs::rename(log.path(), numbered(&log.path(), 1)).unwrap();
+        };
+        for old in [None, Some("old\n")] {
+            let log = Log::new(old.unwrap_or_default());
+            match old {
+                None => fs::remove_file(log.path()).unwrap(),
+                Some(_) => rotate(&log),
+            }
+            let (mut tail, seen) = log.tail(None, 0);
+            assert_eq!((seen.as_str(), text(&tail.more(log.now)).as_str()), ("", ""));
+            for line in ["one\n", "two\n"] {
+                log.add(line);
+                rotate(&log);
+            }
+            log.add("three\n");
+            assert_eq!(text(&tail.more(log.now)), "one\ntwo\nthree\n");
+        }
     }
 
     #[test]
