@@ -122,6 +122,11 @@ impl StateDir {
             .map_err(|error| format!("writing {}: {}", path.display(), cause(&error)))
     }
 
+    /// Whether it is said there.
+    pub(super) fn has_address(&self) -> bool {
+        self.folder.join("address").symlink_metadata().is_ok()
+    }
+
     /// Whether what lies in it is this daemon's: somebody may have removed the folder, and another
     /// daemon made one of the same name.
     pub(super) fn is_ours(&self) -> bool {

@@ -221,6 +221,15 @@ fn a_free_port_is_taken_and_written_down() {
 }
 
 #[test]
+fn an_address_that_somebody_removed_is_written_again_by_a_reload() {
+    let bench = Bench::up(SLEEPER);
+    let address = bench.read("state/address");
+    std::fs::remove_file(bench.path("state/address")).unwrap();
+    signal(bench.pid(), libc::SIGHUP);
+    bench.until("it is there again", |bench| bench.read("state/address") == address);
+}
+
+#[test]
 fn with_few_descriptors_it_serves_who_comes_and_starts_what_dies() {
     let mut bench = Bench::new(
         "a: {stdout: discard, stderr: discard, cmd: sleep 1000, starttime: 0, numprocs: 5, backoff: 0.05, startretries: unlimited}",

@@ -119,16 +119,17 @@ impl Daemon {
         self.tell_of_journal(written);
     }
 
-    /// The state folder, made anew if it is gone.
+    /// The state folder, and the address in it, made anew if they are gone.
     pub(super) fn keep_folder(&mut self) -> Result<(), String> {
-        if self.state_dir.is_in_place() {
-            return Ok(());
+        if !self.state_dir.is_in_place() {
+            self.state_dir.make_anew((&self.config.daemon.secret_file, &self.secret))?;
+            self.warn("the state folder was gone: made anew");
         }
-        self.state_dir.make_anew((&self.config.daemon.secret_file, &self.secret))?;
-        if let Some(Ok(address)) = self.listener.as_ref().map(std::net::TcpListener::local_addr) {
-            self.state_dir.write_address(address)?;
+        let address = self.listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        if let Some(address) = address.filter(|_| !self.state_dir.has_address()) {
+            // What fails now is tried again the next time.
+            let _ = self.state_dir.write_address(address);
         }
-        self.warn("the state folder was gone: made anew");
         Ok(())
     }
 
