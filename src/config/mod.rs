@@ -221,7 +221,12 @@ impl Program {
 
     /// The name of its process with this index: `web`, or `web:0` where there are several.
     pub fn process_name(&self, index: u32) -> String {
-        if self.numprocs == 1 && index == 0 {
+        self.process_name_of(index, self.numprocs)
+    }
+
+    /// The same, if it were one of so many.
+    pub fn process_name_of(&self, index: u32, numprocs: u32) -> String {
+        if numprocs == 1 && index == 0 {
             self.name.to_string()
         } else {
             format!("{}:{index}", self.name)

@@ -164,7 +164,8 @@ fn is_same(left: &Left, program: &Program) -> bool {
 pub(super) fn departed(up: &Up, daemon: &config::Daemon) -> Rc<Program> {
     let (signal, group, time) = up.stop;
     let stop = (Signal(signal), group, time);
-    Rc::new(Program::departed(Rc::from(&*up.program), up.of, stop, daemon))
+    let of = up.of.max(up.index.saturating_add(1));
+    Rc::new(Program::departed(Rc::from(&*up.program), of, stop, daemon))
 }
 
 fn cannot_watch(up: &Up, error: &std::io::Error) -> String {

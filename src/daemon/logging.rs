@@ -1,10 +1,9 @@
 //! The logger process, as the daemon tends it: started when there is something to capture,
 //! started again when it ends, heard, and waited for at the end.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use super::capture::{Key, Which, Whose};
+use super::capture::{Settings, Which, Whose};
 use super::client::Task;
 use super::logger::Ground;
 use super::{Daemon, recipe, words};
@@ -56,16 +55,13 @@ impl Daemon {
             for which in [Which::Stdout, Which::Stderr] {
                 let key = (process.program.name.clone(), process.index, which);
                 known.insert(key.clone());
-                let Some(mut settings) = self.kitchen.capture(process, which) else { continue };
+                let Some(settings) = self.capture_as_launched(process, which) else { continue };
                 let pipe = up.and_then(|up| match which {
                     Which::Stdout => up.pipes.0,
                     Which::Stderr => up.pipes.1,
                 });
                 if let Some((pid, number)) = pid.zip(pipe) {
                     self.captures.have_back(key.clone(), settings.clone(), pid, number);
-                }
-                if let Some(path) = self.kept_path(process, &key) {
-                    settings.path = path;
                 }
                 self.captures.change(&key, settings);
             }
@@ -76,18 +72,11 @@ impl Daemon {
         }
     }
 
-    /// Where the output of a process still goes that a reload has given another name: it keeps its
-    /// file until it is next started. Only that of the first one's name changes.
-    fn kept_path(&self, process: &Process, key: &Key) -> Option<PathBuf> {
-        let program = &process.program;
-        let other = match program.numprocs {
-            _ if process.index > 0 => return None,
-            1 => format!("{}:0", program.name),
-            _ => program.name.to_string(),
-        };
-        let path = &self.captures.settings(key)?.path;
-        let kept = self.kitchen.capture_as(process, key.2, &other)?.path;
-        (*path == kept).then_some(kept)
+    /// How a stream is captured, under the name that its process was launched by: it keeps that
+    /// until it is next started.
+    fn capture_as_launched(&self, process: &Process, which: Which) -> Option<Settings> {
+        let name = self.journal.up_of(process).and_then(|up| up.name(process));
+        self.kitchen.capture_as(process, which, &name.unwrap_or_else(|| process.name()))
     }
 
     /// Between two captured outputs the logger changes over, and nothing is restarted.
@@ -98,7 +87,7 @@ impl Daemon {
                 continue;
             }
             for which in [Which::Stdout, Which::Stderr] {
-                if let Some(settings) = self.kitchen.capture(process, which) {
+                if let Some(settings) = self.capture_as_launched(process, which) {
                     let key = (process.program.name.clone(), process.index, which);
                     self.captures.change(&key, settings);
                 }

@@ -335,6 +335,13 @@ impl Bench {
         values.filter_map(of).collect()
     }
 
+    /// The logger that is on record, whichever daemon started it. There must be one.
+    pub fn logger(&self) -> i32 {
+        let recorded = self.recorded().into_iter().map(|(pid, _)| pid);
+        let mut loggers = recorded.filter(|pid| proc(*pid, "cmdline") == "taskmaster\0logger\0");
+        loggers.next_back().expect("a logger")
+    }
+
     fn end_daemon(&mut self) {
         let Some(mut daemon) = self.daemon.take() else { return };
         // Twice: the second one kills what does not stop in time. The daemon takes all its

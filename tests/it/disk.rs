@@ -5,16 +5,11 @@
 
 use std::time::Duration;
 
-use crate::bench::{Bench, children, lives, now, programs_of, signal, status_of, until};
+use crate::bench::{Bench, lives, now, signal, status_of, until};
 use crate::inject::Fault;
 
 /// A program that never stops printing.
 const TALKER: &str = "cmd: [sh, -c, 'while echo one line; do sleep 0.02; done'], starttime: 0";
-
-fn logger_of(bench: &Bench) -> i32 {
-    let programs = programs_of(bench.pid());
-    children(bench.pid()).into_iter().find(|pid| !programs.contains(pid)).unwrap()
-}
 
 /// Waits until strace holds it in a call.
 fn hangs(logger: i32) {
@@ -41,7 +36,7 @@ fn a_log_disk_that_fails_costs_bytes_that_are_counted_and_then_is_forgiven() {
         let mut bench = Bench::up(&format!("a: {{{TALKER}, stdout: {capture}}}"));
         let pid = bench.pid_of("a");
         bench.until("it is logged", |bench| bench.read("a.log").lines().count() > 2);
-        let Some(injected) = Fault::of(logger_of(&bench), Some(&bench.path("a.log")), fault) else {
+        let Some(injected) = Fault::of(bench.logger(), Some(&bench.path("a.log")), fault) else {
             return;
         };
         bench.until("losses are counted", |bench| lost(bench) > 100);
@@ -66,7 +61,7 @@ fn a_log_disk_that_knows_no_splice_gets_every_byte_in_order() {
     bench.until("it is logged", |bench| bench.read("a.log") == "up\n");
     // Of those that move to the log, not of those that peek.
     let Some(refused) =
-        Fault::of(logger_of(&bench), Some(&bench.path("a.log")), "splice:error=EINVAL")
+        Fault::of(bench.logger(), Some(&bench.path("a.log")), "splice:error=EINVAL")
     else {
         return;
     };
@@ -90,7 +85,7 @@ fn a_log_disk_that_knows_no_splice_gets_every_byte_in_order() {
 fn a_log_disk_that_hangs_holds_up_no_answer() {
     let mut bench = Bench::up(&format!("a: {{{TALKER}}}\nb: {{{TALKER}, numprocs: 3}}"));
     bench.until("it is logged", |bench| bench.read("state/log/a.stdout.log").len() > 20);
-    let logger = logger_of(&bench);
+    let logger = bench.logger();
     let minute = "splice,write,pwrite64,ftruncate,rename:delay_enter=60s";
     let Some(hang) = Fault::of(logger, None, minute) else { return };
     hangs(logger);
@@ -116,7 +111,7 @@ fn a_log_disk_that_hangs_holds_up_no_answer() {
 fn a_log_disk_that_hangs_holds_up_the_end_for_seconds_and_no_longer() {
     let mut bench = Bench::up(&format!("a: {{{TALKER}}}"));
     bench.until("it is logged", |bench| bench.read("state/log/a.stdout.log").len() > 20);
-    let (logger, program) = (logger_of(&bench), bench.pid_of("a"));
+    let (logger, program) = (bench.logger(), bench.pid_of("a"));
     let Some(hang) = Fault::of(logger, None, "splice:delay_enter=60s") else { return };
     hangs(logger);
     let begun = now();

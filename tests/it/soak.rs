@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::bench::{Bench, children, lives, proc, programs_of, status_of};
+use crate::bench::{Bench, children, lives, programs_of, status_of};
 use crate::facts::{exit, rows, until_all_run};
 
 /// What is looked at, once a round.
@@ -47,12 +47,6 @@ fn descriptors(pid: i32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
 }
 
-fn logger(bench: &Bench) -> i32 {
-    let all = children(bench.pid());
-    let found = all.into_iter().find(|pid| proc(*pid, "cmdline") == "taskmaster\0logger\0");
-    found.expect("a logger")
-}
-
 /// The middle one of some numbers.
 fn median<T: Ord + Copy>(numbers: impl Iterator<Item = T>) -> T {
     let mut all: Vec<T> = numbers.collect();
@@ -75,7 +69,7 @@ fn nothing_grows() {
         events
     });
     let (start, mut samples, mut kills) = (now(), Vec::new(), 0);
-    let logger = logger(&bench);
+    let logger = bench.logger();
     for round in 0.. {
         if now() - start > Duration::from_secs(length) {
             break;

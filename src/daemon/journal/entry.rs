@@ -35,7 +35,8 @@ pub(in crate::daemon) enum Entry {
 pub(in crate::daemon) struct Up {
     pub(in crate::daemon) program: Rc<str>,
     pub(in crate::daemon) index: u32,
-    /// How many processes the program has.
+    /// How many processes the program had, which says what this one was called; 0: that is not
+    /// known.
     pub(in crate::daemon) of: u32,
     /// Of what a reload would restart it for.
     pub(in crate::daemon) digest: u64,
@@ -62,6 +63,7 @@ pub(in crate::daemon) struct Up {
 /// What of an [`Up`] its process does not tell: this much is kept of each that is live.
 #[derive(Debug)]
 pub(in crate::daemon) struct Launched {
+    of: u32,
     digest: u64,
     retries: u32,
     awaits: Awaits,
@@ -130,7 +132,7 @@ impl Up {
         Self {
             program: process.program.clone(),
             index: process.index,
-            of: process.index.saturating_add(1),
+            of: 0,
             digest,
             retries: 0,
             awaits: Awaits::Time,
@@ -160,14 +162,19 @@ pub(super) fn head(entry: &Entry) -> Option<Vec<u8>> {
 impl Launched {
     /// What is to be kept.
     pub(super) fn of(up: Up) -> Self {
-        let Up { digest, retries, awaits, restarts, at, pipes, post, seen, .. } = up;
-        Self { digest, retries, awaits, restarts, at, pipes, post, seen }
+        let Up { of, digest, retries, awaits, restarts, at, pipes, post, seen, .. } = up;
+        Self { of, digest, retries, awaits, restarts, at, pipes, post, seen }
+    }
+
+    /// What its process was called when it was launched, if that is known.
+    pub(in crate::daemon) fn name(&self, process: &Process) -> Option<String> {
+        (self.of > 0).then(|| process.program.process_name_of(process.index, self.of))
     }
 
     /// All of it again. `up` is what a launch of the process would say now.
     pub(in crate::daemon) fn as_up(&self, pid: Pid, up: Up) -> Up {
-        let Self { digest, retries, awaits, restarts, at, pipes, post, seen } = *self;
-        Up { digest, retries, awaits, restarts, at, pipes, post, pid, seen, ..up }
+        let Self { of, digest, retries, awaits, restarts, at, pipes, post, seen } = *self;
+        Up { of, digest, retries, awaits, restarts, at, pipes, post, pid, seen, ..up }
     }
 }
 

@@ -255,20 +255,31 @@ fn who_has_another_name_by_now_keeps_its_file_until_it_is_next_started() {
     let text = "w: {cmd: [sh, -c, 'while :; do echo $TASKMASTER_PROCESS; sleep 0.02; done'], \
                 starttime: 0";
     let mut bench = Bench::up(&format!("{text}}}"));
-    let lines = |bench: &Bench| bench.read("state/log/w.stdout.log").lines().count();
-    bench.until("it prints", |bench| lines(bench) > 0);
+    let goes_on_in = |bench: &Bench, log: &str| {
+        let lines = |bench: &Bench| bench.read(log).lines().count();
+        let before = lines(bench);
+        bench.until(log, |bench| lines(bench) > before + 5);
+    };
+    goes_on_in(&bench, "state/log/w.stdout.log");
     let pid = bench.pid_of("w");
     bench.configure(&format!("{text}, numprocs: 2}}"));
     assert_eq!(bench.ctl("reload").status, 0);
-    bench.kill();
-    bench.start();
-    let before = lines(&bench);
-    bench.until("it goes on there", |bench| lines(bench) > before + 5);
+    for logger_too in [false, true, true] {
+        let logger = bench.logger();
+        bench.kill();
+        if logger_too {
+            signal(logger, libc::SIGKILL);
+        }
+        bench.start();
+        goes_on_in(&bench, "state/log/w.stdout.log");
+    }
     assert_eq!(bench.pid_of("w:0"), pid);
     assert!(bench.ctl("tail w:0").out.starts_with("w\n"));
-    assert_eq!(bench.read("state/log/w:0.stdout.log"), "");
+    // Nor does it lose its name when it is captured elsewhere.
+    bench.configure(&format!("{text}, numprocs: 2, stdout: {{file: 'new.${{name}}'}}}}"));
+    assert_eq!(bench.ctl("reload").status, 0);
+    goes_on_in(&bench, "new.w");
+    assert_eq!(bench.read("state/log/w:0.stdout.log") + &bench.read("new.w:0"), "");
     assert_eq!(bench.ctl("restart w:0").status, 0);
-    bench.until("the next has its own", |bench| {
-        bench.read("state/log/w:0.stdout.log").starts_with("w:0\n")
-    });
+    bench.until("the next has its own", |bench| bench.read("new.w:0").starts_with("w:0\n"));
 }

@@ -77,11 +77,6 @@ fn counter(bench: &Bench) -> String {
     "a: {cmd: perl counter, starttime: 0, stopsignal: TERM, stdout: {file: a.log, max_bytes: 4KB, keep: 1000}}".to_owned()
 }
 
-fn logger_of(daemon: i32) -> i32 {
-    let is_logger = |pid: &i32| proc(*pid, "cmdline") == "taskmaster\0logger\0";
-    children(daemon).into_iter().find(is_logger).expect("a logger")
-}
-
 fn lines(bench: &Bench) -> usize {
     whole_log(bench, "a.log").lines().count()
 }
@@ -134,7 +129,7 @@ fn a_logger_that_hangs_is_ended_and_its_pipes_are_had_from_the_programs() {
     bench.configure(&counter(&bench));
     bench.start();
     bench.until("it counts", |bench| lines(bench) > 0);
-    let logger = logger_of(bench.pid());
+    let logger = bench.logger();
     signal(logger, libc::SIGSTOP);
     bench.kill();
     bench.start();
@@ -149,7 +144,7 @@ fn a_logger_that_hangs_is_ended_and_its_pipes_are_had_from_the_programs() {
 #[test]
 fn a_logger_that_is_left_alone_ends_with_the_last_program() {
     let mut bench = Bench::up("a: {cmd: sleep 1000, starttime: 0}");
-    let (pid, logger) = (bench.pid_of("a"), logger_of(bench.pid()));
+    let (pid, logger) = (bench.pid_of("a"), bench.logger());
     bench.kill();
     assert!(lives(logger));
     signal(pid, libc::SIGKILL);
