@@ -32,6 +32,7 @@ mod launch;
 mod life;
 mod logger;
 mod mail;
+mod oom;
 mod order;
 mod output;
 mod probes;
