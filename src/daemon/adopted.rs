@@ -192,6 +192,7 @@ impl Daemon {
         let Some(process) = self.adopted.let_go(pid) else { return };
         let _ = process.send(signals::KILL, true);
         self.journal.forget(pid);
+        self.lingering.forget(pid);
         if let Some(id) = self.supervisor.by_pid(pid) {
             self.supervisor.event(id, Event::Ended(pid, exit), self.now);
         }

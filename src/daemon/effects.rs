@@ -100,6 +100,7 @@ impl Daemon {
         }
         let sent = self.send(pid, signal, group);
         self.note_stop(id);
+        self.mind_lingering(id);
         if let Err(error) = sent {
             let name = self.supervisor.get(id).map(|process| process.name()).unwrap_or_default();
             let message = format!("sending {}: {}", words::signal_name(signal), cause(&error));

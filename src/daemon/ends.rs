@@ -91,6 +91,7 @@ impl Daemon {
                 self.read_report(pid);
                 wait::reap(pid);
                 self.journal.forget(pid);
+                self.lingering.forget(pid);
                 self.supervisor.event(id, Event::Ended(pid, exit), self.now);
             }
             None if self.is_upgrade_check(pid) => {

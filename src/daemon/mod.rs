@@ -28,6 +28,7 @@ mod launch_words;
 #[cfg(test)]
 #[path = "../../tests/fuzz/src/left.rs"]
 pub mod left;
+mod lingering;
 mod log;
 mod logger;
 mod logging;
@@ -112,6 +113,7 @@ struct Daemon {
     reporting: report::Reporting,
     /// Those that an earlier daemon launched.
     adopted: adopted::Adopted,
+    lingering: lingering::Lingering,
     journal: journal::Journal,
     /// Who was sent the stop signal in this turn, for the journal.
     asked: Vec<journal::Entry>,

@@ -166,6 +166,7 @@ impl Daemon {
             reporting: super::report::Reporting::default(),
             adopted: Adopted::new().map_err(kernel("making an epoll set"))?,
             journal: Journal::new(state_dir.folder()),
+            lingering: super::lingering::Lingering::default(),
             asked: Vec::new(),
             upgrade: None,
             refusals: Default::default(),

@@ -36,3 +36,37 @@ impl Drop for Lease {
         let _ = self.0.wait();
     }
 }
+
+/// A process that traces others, for as long as this lives: until then even SIGKILL does not have them
+/// reaped.
+pub struct Tracer(Child, Option<ChildStdin>);
+
+impl Tracer {
+    /// Of this process. None: the system does not let us.
+    pub fn of(pid: i32) -> Option<Self> {
+        let mut tracer = Command::new("python3");
+        tracer.stdin(Stdio::piped()).stdout(Stdio::piped()).args([
+            "-c",
+            "import ctypes, sys\n\
+             seize, pid = 0x4206, int(sys.argv[1])\n\
+             none = ctypes.c_void_p(0)\n\
+             said = ctypes.CDLL(None).ptrace(seize, pid, none, none)\n\
+             print('yes' if said == 0 else 'no!', flush=True)\n\
+             sys.stdin.read()",
+            &pid.to_string(),
+        ]);
+        let mut tracer = tracer.spawn().unwrap();
+        let mut said = [0; 3];
+        tracer.stdout.take().unwrap().read_exact(&mut said).unwrap();
+        let hold = tracer.stdin.take();
+        let tracer = Self(tracer, hold);
+        (said == *b"yes").then_some(tracer)
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        drop(self.1.take());
+        let _ = self.0.wait();
+    }
+}

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::bench::{Bench, lives, signal};
+use crate::lease::Tracer;
 
 const SLEEPER: &str = "a: {cmd: sleep 1000, starttime: 0.05}";
 
@@ -300,4 +301,26 @@ fn a_stop_does_not_wait_for_launches_that_were_asked_for_before() {
     }
     assert!(started < 100, "{started} were launched first");
     assert_eq!(events.until_event("stopped", "a")["exit"], json!({"signal": "TERM"}));
+}
+
+#[test]
+fn one_that_sigkill_does_not_end_is_named_and_waited_for() {
+    let mut bench = Bench::up(&format!("{SLEEPER}\nb: {{cmd: sleep 1000, stoptime: 0.1}}"));
+    let pid = bench.pid_of("b");
+    let Some(tracer) = Tracer::of(pid) else { return };
+    let mut client = bench.client();
+    client.send("stop b");
+    let words = format!(
+        "SIGKILL does not end it: it hangs in the kernel, as on a disk that does not \
+                         answer, or somebody traces it name=b pid={pid}"
+    );
+    bench.until("the log names it", |bench| bench.log().contains(&words));
+    assert_eq!(bench.row("b")["state"], "STOPPING");
+    assert_eq!(bench.ctl("stop a").out, "a: stopped\n");
+    signal(bench.pid(), libc::SIGTERM);
+    bench
+        .until("it stops everything", |bench| bench.log().contains("SIGTERM: stopping everything"));
+    drop(tracer);
+    assert_eq!(bench.ended(), 0);
+    assert_eq!(bench.log().matches("SIGKILL does not end it").count(), 1);
 }
