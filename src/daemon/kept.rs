@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::tail::Done;
 use crate::protocol::GoneRow;
 
 /// Where they are to get.
@@ -53,6 +52,4 @@ pub(super) struct KeptLog {
     pub(super) path: PathBuf,
     pub(super) file: Option<RawFd>,
     pub(super) at: u64,
-    #[serde(default)]
-    pub(super) done: Option<Done>,
 }

@@ -5,12 +5,14 @@
 //! renamed in turn; one that became shorter is read from its beginning.
 
 mod kept;
+mod order;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+use order::Mark;
 
 use crate::logger::numbered;
 use crate::protocol::{OutputRow, Reply};
@@ -35,9 +37,6 @@ const AT_ONCE: usize = 64 * 1024;
 /// The most looks at one log on a beat: a file that is at its end, and its successor, take two.
 const MOST_LOOKS: u32 = 32;
 
-/// Renamed files that are looked through for the one that was being read.
-const MOST_KEPT: u32 = 1000;
-
 /// Logs that a client reads.
 #[derive(Debug)]
 pub(super) struct Tail {
@@ -55,13 +54,7 @@ struct Tailed {
     file: Option<File>,
     /// So far it has been handed out, in bytes.
     at: u64,
-    /// The last file that is done with: the next one is what came after it.
-    done: Option<Done>,
 }
-
-/// A file that has been read to its end: its inode, and when it was last modified, in seconds and
-/// nanoseconds since the epoch.
-pub(super) type Done = (u64, (i64, i64));
 
 impl Tail {
     /// The last lines of each log, and the way to go on. The error names the log.
@@ -134,8 +127,11 @@ impl Tailed {
         let mut file = match files::read_log(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let done = about(&numbered(&path, 1));
-                return Ok((Self { name, path, file: None, at: 0, done }, Vec::new()));
+                // What comes after the newest old one will be all new.
+                let file = files::read_log(&numbered(&path, 1)).ok();
+                let about = file.as_ref().and_then(|file| file.metadata().ok());
+                let at = about.map_or(0, |about| about.len());
+                return Ok((Self { name, path, file, at }, Vec::new()));
             }
             Err(error) => return Err(failed(&error)),
         };
@@ -151,7 +147,7 @@ impl Tailed {
             });
             bytes.splice(0..0, earlier.unwrap_or_default());
         }
-        let mut log = Self { name, path, file: Some(file), at, done: None };
+        let mut log = Self { name, path, file: Some(file), at };
         if log.name.is_some() {
             let whole = whole_lines(&bytes);
             let rest = u64::try_from(bytes.len() - whole).unwrap_or(0);
@@ -182,13 +178,15 @@ impl Tailed {
     fn more(&mut self) -> io::Result<(Vec<u8>, bool)> {
         let mut bytes = Vec::new();
         let Some(file) = &mut self.file else {
-            self.file = files::read_log(&self.next()).ok();
+            self.file = order::open_after(&self.path, None);
             return Ok((bytes, self.file.is_some()));
         };
         let about = file.metadata()?;
         if about.len() < self.at {
             self.at = 0;
         }
+        // Before it is read: one that is renamed in between may have grown since.
+        let grows = Mark::of(&about).is_at(&self.path);
         file.seek(SeekFrom::Start(self.at))?;
         let limit = u64::try_from(AT_ONCE).unwrap_or(u64::MAX);
         file.take(limit).read_to_end(&mut bytes)?;
@@ -197,64 +195,27 @@ impl Tailed {
             None => whole_characters(&bytes),
         };
         // What has only begun waits for its end, unless there is no end to it, or to the file.
-        if (whole > 0 || bytes.len() < AT_ONCE) && is_at(&self.path, about.ino()) {
+        let is_torn = if bytes.len() < AT_ONCE { grows } else { whole > 0 };
+        if is_torn {
             bytes.truncate(whole);
         }
         self.at += u64::try_from(bytes.len()).unwrap_or(0);
-        let goes_on = !bytes.is_empty() || self.go_on_after(about.ino())?;
+        let goes_on = !bytes.is_empty() || self.go_on()?;
         Ok((bytes, goes_on))
     }
 
-    /// All of the file with this inode has been read: if it is this log's no more, takes up the
-    /// next. Whether there is more to read.
-    fn go_on_after(&mut self, inode: u64) -> io::Result<bool> {
-        if is_at(&self.path, inode) || !self.path.exists() {
-            return Ok(false);
-        }
+    /// There was nothing to hand out of this file: takes up the next, if there is one. Whether there
+    /// is more to read.
+    fn go_on(&mut self) -> io::Result<bool> {
+        let Some(file) = &self.file else { return Ok(false) };
+        let mark = Mark::of(&file.metadata()?);
+        let Some(next) = order::open_after(&self.path, Some(mark)) else { return Ok(false) };
         // What may have been added between the last read and the renaming comes first.
-        let Some(about) = self.file.as_ref().map(File::metadata).transpose()? else {
-            return Ok(false);
-        };
-        if self.name.is_none() && about.len() > self.at {
-            return Ok(true);
+        if file.metadata()?.len() <= self.at {
+            (self.file, self.at) = (Some(next), 0);
         }
-        (self.done, self.at) = (Some(done(&about)), 0);
-        self.file = files::read_log(&self.next()).ok();
-        Ok(self.file.is_some())
+        Ok(true)
     }
-
-    /// The file that came after the one that is done with: the oldest of those renamed since, else
-    /// the log itself. Where nothing was done with yet, all of them were; where the one that was has
-    /// been removed, those that were not modified before it.
-    fn next(&self) -> PathBuf {
-        let kept = |number: u32| numbered(&self.path, number);
-        let there: Vec<Done> = (1..MOST_KEPT).map_while(|number| about(&kept(number))).collect();
-        let newer = match self.done {
-            None => there.len(),
-            Some((inode, modified)) => {
-                let place = there.iter().position(|kept| kept.0 == inode);
-                let later = || there.iter().take_while(|kept| kept.1 >= modified).count();
-                place.unwrap_or_else(later)
-            }
-        };
-        match u32::try_from(newer) {
-            Ok(number @ 1..) => kept(number),
-            _ => self.path.clone(),
-        }
-    }
-}
-
-/// Whether the file with this inode has this name.
-fn is_at(path: &Path, inode: u64) -> bool {
-    fs::metadata(path).is_ok_and(|about| about.ino() == inode)
-}
-
-fn about(path: &Path) -> Option<Done> {
-    Some(done(&fs::metadata(path).ok()?))
-}
-
-fn done(about: &fs::Metadata) -> Done {
-    (about.ino(), (about.mtime(), about.mtime_nsec()))
 }
 
 /// The last lines of a file that ends at `end`.
@@ -292,6 +253,7 @@ fn whole_characters(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn text(replies: &[Reply]) -> String {
         let of = |reply: &Reply| match reply {
@@ -414,6 +376,38 @@ mod tests {
         log.add("four\n");
         assert_eq!(text(&tail.more(log.now)), "two\nthree\nfour\n");
         assert_eq!(tail.due, log.now + BEAT);
+    }
+
+    #[test]
+    fn no_line_and_no_character_is_torn_where_a_renamed_file_is_read_in_pieces() {
+        for name in [None, Some("web")] {
+            let log = Log::new("");
+            let (mut tail, _) = log.tail(name, 0);
+            let lines: String = (0..3000).map(|n| format!("{n:05} {}\n", "ü".repeat(40))).collect();
+            log.add(&lines);
+            fs::rename(log.path(), numbered(&log.path(), 1)).unwrap();
+            log.add("last\n");
+            let mut replies = Vec::new();
+            for _ in 0..20 {
+                replies.extend(tail.more(log.now));
+            }
+            for reply in &replies {
+                let piece = text(std::slice::from_ref(reply));
+                assert!(name.is_none() || piece.ends_with('\n'), "{piece}");
+            }
+            assert_eq!(text(&replies), lines + "last\n");
+        }
+    }
+
+    #[test]
+    fn what_was_added_just_before_a_renaming_is_read_of_several_logs_too() {
+        let log = Log::new("one\nbeg");
+        let (mut tail, seen) = log.tail(Some("web"), 2);
+        assert_eq!((seen.as_str(), text(&tail.more(log.now)).as_str()), ("one\n", ""));
+        log.add("un\n");
+        fs::rename(log.path(), numbered(&log.path(), 1)).unwrap();
+        log.add("two\n");
+        assert_eq!(text(&tail.more(log.now)), "begun\ntwo\n");
     }
 
     #[test]

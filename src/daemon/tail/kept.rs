@@ -17,7 +17,6 @@ impl Tail {
             path: log.path.clone(),
             file: log.file.as_ref().map(AsRawFd::as_raw_fd),
             at: log.at,
-            done: log.done,
         };
         self.logs.iter().map(keep).collect()
     }
@@ -32,9 +31,9 @@ impl Tail {
     /// # Errors
     /// That a descriptor is not there.
     pub(in crate::daemon) fn take_up(kept: Vec<KeptLog>, now: Instant) -> io::Result<Self> {
-        let take_up = |KeptLog { name, path, file, at, done }| {
+        let take_up = |KeptLog { name, path, file, at }| {
             let file = file.map(|fd| inherited(fd).map(File::from)).transpose()?;
-            Ok(Tailed { name, path, file, at, done })
+            Ok(Tailed { name, path, file, at })
         };
         let logs = kept.into_iter().map(take_up).collect::<io::Result<_>>()?;
         Ok(Self { logs, due: now })
