@@ -137,8 +137,10 @@ impl Daemon {
         facts.extend(pid.as_deref().map(|pid| ("pid", pid)));
         facts.push(("reason", message.as_str()));
         let word = change.to.name().as_str().to_lowercase();
-        self.log(words::level(change), &word, &facts);
-        self.publish(&event);
+        if change.from != change.to.name() {
+            self.log(words::level(change), &word, &facts);
+            self.publish(&event);
+        }
         self.row_changed(id);
         self.told(id, change, number);
     }

@@ -147,8 +147,11 @@ impl Step<'_> {
             State::Stopped | State::Stopping { then: Then::Stop | Then::Forget, .. } => {
                 (state, vec![])
             }
+            // Nobody was told that it starts.
+            State::Spawning { from, .. } => {
+                (State::Stopped, vec![Step { from, ..*self }.tell(State::Stopped)])
+            }
             State::Waiting { .. }
-            | State::Spawning { .. }
             | State::Backoff { .. }
             | State::Exited { .. }
             | State::Fatal { .. } => (State::Stopped, vec![self.tell(State::Stopped)]),

@@ -254,7 +254,8 @@ pub struct Around {
 /// A change of state.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Change {
-    /// The state before.
+    /// The state before, as it was told. The same as the one after: a start was taken back before
+    /// anybody heard of it.
     pub from: StateName,
     /// The state after, with what belongs to it.
     pub to: State,

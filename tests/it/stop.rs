@@ -324,3 +324,24 @@ fn one_that_sigkill_does_not_end_is_named_and_waited_for() {
     assert_eq!(bench.ended(), 0);
     assert_eq!(bench.log().matches("SIGKILL does not end it").count(), 1);
 }
+
+#[test]
+fn a_start_that_is_taken_back_before_its_launch_is_not_told() {
+    let bench =
+        Bench::up(&format!("{}, autostart: no, numprocs: 200}}", SLEEPER.trim_end_matches('}')));
+    let mut events = bench.follower();
+    let mut client = bench.client();
+    client.send("start all --no-wait\nstop all --no-wait\nstop all");
+    bench.until("all is over", |bench| bench.rows().iter().all(|row| row["state"] == "STOPPED"));
+    assert_eq!(bench.ctl("start a:199").status, 0);
+    let mut states = std::collections::BTreeMap::new();
+    loop {
+        let event = events.line().unwrap()["event"].take();
+        let name = event["name"].as_str().unwrap().to_owned();
+        let before = states.insert(name.clone(), event["to"].clone());
+        assert_eq!(event["from"], before.unwrap_or(json!("STOPPED")), "{event}");
+        if name == "a:199" && event["event"] == "running" {
+            break;
+        }
+    }
+}
