@@ -349,7 +349,8 @@ impl Probes {
         if notice.watchdog == Some(Watchdog::Alive) {
             watch.feed(now);
         }
-        if notice.is_ready && watch.is_notified() {
+        // It was told to say so when it was launched, whatever a reload has put in its place.
+        if notice.is_ready {
             self.tell(id, What::Ready);
         }
         if triggers {

@@ -39,6 +39,27 @@ fn it_is_ready_when_it_says_so_and_its_status_is_shown() {
 }
 
 #[test]
+fn what_it_was_started_with_counts_though_a_reload_asks_for_another_sign() {
+    let program = "say('STATUS=loading')\n\
+                   while not os.path.exists('go'): time.sleep(0.02)\n\
+                   say('READY=1')\n\
+                   time.sleep(1000)";
+    let bench = python(program, "ready: notify");
+    bench.until("it is at work", |bench| {
+        bench.row("a")["description"].as_str().unwrap().starts_with("loading")
+    });
+    let pid = bench.pid_of("a");
+    bench.configure(&format!(
+        "a: {{cmd: python3 a.py, stdout: '{}', stderr: stdout, ready: {{fd: 5}}}}",
+        bench.path("out").display()
+    ));
+    assert_eq!(bench.ctl("reload").out, "a: change in place (ready)\n");
+    bench.write("go", "");
+    bench.until_state("a", "RUNNING");
+    assert_eq!(bench.pid_of("a"), pid);
+}
+
+#[test]
 fn descriptors_that_are_passed_are_closed_at_once_and_do_not_add_up() {
     let bench = python(
         "say('READY=1')\n\
