@@ -72,11 +72,15 @@ impl Daemon {
         }
     }
 
-    /// How a stream is captured, under the name that its process was launched by: it keeps that
-    /// until it is next started.
-    fn capture_as_launched(&self, process: &Process, which: Which) -> Option<Settings> {
+    /// The name that a process was launched by: its log files keep that until it is next started.
+    pub(super) fn name_as_launched(&self, process: &Process) -> String {
         let name = self.journal.up_of(process).and_then(|up| up.name(process));
-        self.kitchen.capture_as(process, which, &name.unwrap_or_else(|| process.name()))
+        name.unwrap_or_else(|| process.name())
+    }
+
+    /// How a stream is captured, under that name.
+    fn capture_as_launched(&self, process: &Process, which: Which) -> Option<Settings> {
+        self.kitchen.capture_as(process, which, &self.name_as_launched(process))
     }
 
     /// Between two captured outputs the logger changes over, and nothing is restarted.

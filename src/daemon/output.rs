@@ -56,7 +56,10 @@ impl Daemon {
             Which::Stderr => &launch.stderr,
         };
         match output {
-            Output::File(path) => Ok(PathBuf::from(path.expand(process.index, &process.name()))),
+            Output::File(path) => {
+                let name = self.name_as_launched(process);
+                Ok(PathBuf::from(path.expand(process.index, &name)))
+            }
             Output::Stdout => self.log_path(process, Which::Stdout),
             // Captured, if anything could be kept.
             Output::Inherit | Output::Auto => {

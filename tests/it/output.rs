@@ -50,6 +50,20 @@ fn a_file_is_appended_to() {
 }
 
 #[test]
+fn a_process_with_a_new_name_is_read_where_it_prints_until_it_is_started_again() {
+    let keys = "stdout: '${name}.out', stderr: discard";
+    let mut bench = runs("echo $TASKMASTER_PROCESS\nexec sleep 1000\n", keys);
+    bench.start();
+    bench.until("it has spoken", |bench| bench.read("a.out") == "a\n");
+    bench.configure(&format!("a: {{cmd: sh run.sh, starttime: 0, numprocs: 2, {keys}}}"));
+    assert_eq!(bench.ctl("reload").status, 0);
+    assert_eq!(bench.ctl("tail a:0").out, "a\n");
+    assert!(bench.ctl("status a:0").out.contains("/a.out"));
+    assert_eq!(bench.ctl("restart a:0").status, 0);
+    bench.until("it has spoken again", |bench| bench.ctl("tail a:0").out == "a:0\n");
+}
+
+#[test]
 fn stderr_can_go_the_same_way_in_order() {
     let script = "for n in 1 2 3; do echo out $n; echo err $n >&2; done\n";
     let mut bench = runs(script, "stdout: out.txt, stderr: stdout");
