@@ -38,16 +38,23 @@ impl Daemon {
     }
 
     /// Where a stream of a process goes to, or why there is nothing to read.
+    ///
+    /// That of one that is up goes where it went when it was launched, whatever the configuration
+    /// says by now; of any other, that counts.
     pub(super) fn log_path(
         &self,
         process: &Process,
         which: Which,
     ) -> Result<PathBuf, &'static str> {
         let key = (process.program.name.clone(), process.index, which);
-        if let Some(settings) = self.captures.settings(&key) {
+        let configured = self.kitchen.capture(process, which);
+        let is_up = process.state.process().is_some();
+        if let Some(settings) =
+            self.captures.settings(&key).filter(|_| is_up || configured.is_some())
+        {
             return Ok(settings.path.clone());
         }
-        if let Some(settings) = self.kitchen.capture(process, which) {
+        if let Some(settings) = configured {
             return Ok(settings.path);
         }
         let launch = &process.program.launch;

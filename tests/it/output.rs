@@ -64,6 +64,25 @@ fn a_process_with_a_new_name_is_read_where_it_prints_until_it_is_started_again()
 }
 
 #[test]
+fn a_stopped_process_that_is_captured_no_more_is_read_where_it_is_to_print() {
+    let script = "echo captured\nexec sleep 1000\n";
+    let mut bench = runs(script, "stdout: {file: a.log}, stderr: discard");
+    bench.write("plain", "plain\n");
+    bench.start();
+    bench.until("it has spoken", |bench| bench.ctl("tail a").out == "captured\n");
+    assert_eq!(bench.ctl("stop a").status, 0);
+    assert_eq!(bench.ctl("tail a").out, "captured\n");
+    for (output, out, err) in [("plain", "plain\n", ""), ("discard", "", "is discarded")] {
+        let keys = format!("starttime: 0, stdout: {output}, stderr: discard");
+        bench.configure(&format!("a: {{cmd: sh run.sh, {keys}}}"));
+        assert_eq!(bench.ctl("reload").status, 0);
+        let said = bench.ctl("tail a");
+        assert!(said.out == out && said.err.contains(err), "{output}: {} {}", said.out, said.err);
+        assert!(bench.ctl("clear a").out.contains("nothing of it is captured"));
+    }
+}
+
+#[test]
 fn stderr_can_go_the_same_way_in_order() {
     let script = "for n in 1 2 3; do echo out $n; echo err $n >&2; done\n";
     let mut bench = runs(script, "stdout: out.txt, stderr: stdout");
