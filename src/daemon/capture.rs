@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::handover::KeptLoss;
 use super::logger::{Attempts, Logger};
 use crate::logger::{Order, Stream};
 use crate::sys::pipe::Pipe;
@@ -49,6 +50,9 @@ pub(super) struct Captures {
     /// The pipes that are captured no more, until the logger has emptied them, and no more than a
     /// few: should it end before that, the next one does.
     pub(super) leaving: VecDeque<Captured>,
+    /// Bytes that were lost of streams that are captured no more, or anew, before that: of processes
+    /// that are still configured.
+    pub(super) lost_before: BTreeMap<Key, u64>,
     /// What it has not been told yet.
     pub(super) orders: VecDeque<Order>,
     /// How those before it fared.
@@ -71,7 +75,7 @@ pub(super) struct Captured {
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) key: Key,
-    /// Bytes that were lost since the daemon started.
+    /// Bytes that were lost since the daemon started, or began to capture it.
     pub(super) lost: u64,
     /// Whether they are being lost right now, as far as was told.
     pub(super) is_losing: bool,
@@ -159,9 +163,27 @@ impl Captures {
         self.pipes.keys().cloned().collect()
     }
 
-    /// A stream is captured no more. What is in its pipe still goes to its file. If its process is
-    /// gone, what that was called.
+    /// A stream is captured no more, and its process stays: so does the count of what it lost.
+    pub(super) fn release(&mut self, key: &Key) {
+        if let Some(captured) = self.pipes.get(key) {
+            let lost = self.known.get(&captured.id).map_or(0, |known| known.lost);
+            *self.lost_before.entry(key.clone()).or_default() += lost;
+            self.part(key, None);
+        }
+    }
+
+    /// A stream of a process that is gone is captured no more. What that was called, if it is known.
     pub(super) fn close(&mut self, key: &Key, was_of: Option<&str>) {
+        let before = self.lost_before.remove(key).unwrap_or(0);
+        let captured = self.pipes.get(key);
+        if let Some(known) = captured.and_then(|captured| self.known.get_mut(&captured.id)) {
+            known.lost += before;
+        }
+        self.part(key, was_of);
+    }
+
+    /// What is in its pipe still goes to its file.
+    fn part(&mut self, key: &Key, was_of: Option<&str>) {
         if let Some(captured) = self.pipes.remove(key) {
             self.orders.push_back(Order::Remove { id: captured.id });
             if let Some(known) = self.known.get_mut(&captured.id) {
@@ -225,6 +247,24 @@ impl Captures {
         }
     }
 
+    /// What streams lost before they were captured no more, for the next version.
+    pub(super) fn keep_lost(&self) -> Vec<KeptLoss> {
+        let keep = |((program, index, which), bytes): (&Key, &u64)| KeptLoss {
+            of: (program.to_string(), *index, which.name().to_owned()),
+            bytes: *bytes,
+        };
+        self.lost_before.iter().map(keep).collect()
+    }
+
+    /// What the version before this one kept of that.
+    pub(super) fn take_up_lost(&mut self, lost: Vec<KeptLoss>) {
+        for KeptLoss { of: (program, index, which), bytes } in lost {
+            if let Some(which) = Which::parse(&which) {
+                self.lost_before.insert((Rc::from(program), index, which), bytes);
+            }
+        }
+    }
+
     /// The numbers of a process's pipes.
     pub(super) fn pipes_of(&self, program: &Rc<str>, index: u32) -> (Option<u64>, Option<u64>) {
         let of = |which| self.pipes.get(&(program.clone(), index, which))?.pipe.number();
@@ -234,16 +274,23 @@ impl Captures {
     /// Bytes of a process's output that were lost.
     pub(super) fn lost(&self, program: &Rc<str>, index: u32) -> u64 {
         let of = |which| {
-            let captured = self.pipes.get(&(program.clone(), index, which))?;
-            self.known.get(&captured.id).map(|known| known.lost)
+            let key = (program.clone(), index, which);
+            let now = self.pipes.get(&key).and_then(|captured| self.known.get(&captured.id));
+            now.map_or(0, |known| known.lost) + self.lost_before.get(&key).unwrap_or(&0)
         };
-        of(Which::Stdout).unwrap_or(0) + of(Which::Stderr).unwrap_or(0)
+        of(Which::Stdout) + of(Which::Stderr)
     }
 
     /// Counts what was lost. The stream, if that is news.
     pub(super) fn count_lost(&mut self, id: u64, bytes: u64) -> Option<Whose> {
         let known = self.known.get_mut(&id)?;
         known.lost += bytes;
+        if known.is_leaving
+            && known.was_of.is_none()
+            && let Some(lost) = self.lost_before.get_mut(&known.key)
+        {
+            *lost += bytes;
+        }
         let is_news = !known.is_losing && (bytes > 0 || !known.is_leaving);
         known.is_losing |= is_news;
         is_news.then(|| known.whose())
@@ -251,9 +298,18 @@ impl Captures {
 
     /// A stream is recorded again. The stream, and what it lost in all.
     pub(super) fn recovered(&mut self, id: u64) -> Option<(Whose, u64)> {
-        let known = self.known.get_mut(&id)?;
-        known.is_losing = false;
-        Some((known.whose(), known.lost))
+        self.known.get_mut(&id)?.is_losing = false;
+        self.known.get(&id).map(|known| (known.whose(), self.lost_in_all(known)))
+    }
+
+    /// What a stream lost since the daemon started, however often it was captured anew.
+    fn lost_in_all(&self, known: &Known) -> u64 {
+        match self.lost_before.get(&known.key) {
+            // In which its own count is, too.
+            Some(before) if known.is_leaving && known.was_of.is_none() => *before,
+            Some(before) if !known.is_leaving => known.lost + before,
+            _ => known.lost,
+        }
     }
 
     /// The logger has emptied a stream that is captured no more. If it lost bytes to the end: the
@@ -264,17 +320,14 @@ impl Captures {
         }
         self.leaving.retain(|left| left.id != id);
         let known = self.known.remove(&id)?;
-        known.is_losing.then(|| (known.whose(), known.lost))
+        known.is_losing.then(|| (known.whose(), self.lost_in_all(&known)))
     }
 
     /// Those that lose bytes to the end, with what they lost in all. Once.
     pub(super) fn lost_to_the_end(&mut self) -> Vec<(Whose, u64)> {
-        let mut all = Vec::new();
-        for known in self.known.values_mut() {
-            if std::mem::take(&mut known.is_losing) {
-                all.push((known.whose(), known.lost));
-            }
-        }
+        let losing = self.known.values().filter(|known| known.is_losing);
+        let all = losing.map(|known| (known.whose(), self.lost_in_all(known))).collect();
+        self.known.values_mut().for_each(|known| known.is_losing = false);
         all
     }
 
@@ -409,6 +462,28 @@ mod tests {
         assert_eq!(captures.removed(id), Some((gone(0), 12)));
         assert_eq!(captures.removed(id), None);
         assert_eq!((captures.leaving.len(), captures.known.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_a_stream_lost_counts_as_long_as_its_process_is_there() {
+        let mut captures = Captures::default();
+        let lost = |captures: &Captures| captures.lost(&Rc::from("a"), 0);
+        let first = captured(&mut captures, 1)[0];
+        captures.count_lost(first, 5);
+        captures.release(&key(0));
+        assert_eq!(lost(&captures), 5);
+        let second = captured(&mut captures, 1)[0];
+        captures.count_lost(first, 7);
+        captures.count_lost(second, 1);
+        assert_eq!(lost(&captures), 13);
+        assert_eq!(captures.removed(first), Some(((key(0), None), 12)));
+        assert_eq!(captures.recovered(second), Some(((key(0), None), 13)));
+
+        captures.close(&key(0), Some("a:0"));
+        captures.count_lost(second, 1);
+        assert_eq!(captures.removed(second), Some((gone(0), 14)));
+        captured(&mut captures, 1);
+        assert_eq!(lost(&captures), 0);
     }
 
     #[test]

@@ -47,6 +47,9 @@ pub(super) struct Handover {
     pub(super) strays: Vec<Pid>,
     pub(super) streams: Vec<KeptStream>,
     pub(super) last_stream: u64,
+    /// Of streams that are captured no more.
+    #[serde(default)]
+    pub(super) lost_before: Vec<KeptLoss>,
     pub(super) logger: Option<KeptLogger>,
     pub(super) clients: Vec<KeptClient>,
     /// What no message has told yet.
@@ -102,6 +105,14 @@ pub(super) struct KeptStream {
     /// What its process was called, if that is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) was_of: Option<String>,
+}
+
+/// What a stream lost before it was captured no more.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct KeptLoss {
+    /// As in [`KeptStream`].
+    pub(super) of: (String, u32, String),
+    pub(super) bytes: u64,
 }
 
 /// The logger.
@@ -208,6 +219,7 @@ mod tests {
             strays: vec![99],
             streams: Vec::new(),
             last_stream: 12,
+            lost_before: vec![KeptLoss { of: ("web".into(), 3, "stdout".into()), bytes: 13 }],
             logger: Some(KeptLogger { known: Some((72, 4712)), is_child: true, channel: 11 }),
             clients: Vec::new(),
             mail: Untold::default(),

@@ -230,7 +230,7 @@ impl Kitchen {
                 .open(key, settings)
                 .map_err(|error| format!("capturing {}: {}", which.name(), cause(&error)))?,
             (None, other) => {
-                captures.close(&key, None);
+                captures.release(&key);
                 let Output::File(path) = other else {
                     let null = self.null.as_raw_fd();
                     return Ok(matches!(other, Output::Discard).then_some(null));

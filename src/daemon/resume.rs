@@ -57,6 +57,7 @@ impl Daemon {
             strays: self.strays.known().collect(),
             streams: self.captures.keep(),
             last_stream: self.captures.last_id,
+            lost_before: self.captures.keep_lost(),
             logger: self.captures.keep_logger(),
             clients: self.clients.iter().map(|c| c.keep(&self.supervisor, base)).collect(),
             mail: self.untold(),
@@ -140,6 +141,7 @@ impl Daemon {
         self.strays.take_up(state.strays);
         self.strays.look_soon(self.now.at);
         self.captures.take_up(state.streams, state.last_stream, state.logger)?;
+        self.captures.take_up_lost(state.lost_before);
         for kept in state.clients {
             let mut client = Client::take_up(kept, &self.supervisor, base)?;
             if state.protocol != PROTOCOL {

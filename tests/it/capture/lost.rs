@@ -74,6 +74,27 @@ fn loses_its_first_line() -> Bench {
     bench
 }
 
+#[test]
+fn what_was_lost_counts_as_long_as_its_process_is_configured() {
+    let bench = loses_its_first_line();
+    let lost = |bench: &Bench| bench.row("a")["lost_bytes"].as_u64();
+    let discarded = "a: {cmd: sleep 1000, starttime: 0, stdout: discard}";
+    bench.configure(discarded);
+    assert_eq!(bench.ctl("reload").status, 0);
+    bench.until("the last line is counted, too", |bench| lost(bench) == Some(15));
+    assert_eq!(bench.ctl("upgrade").status, 0);
+    assert_eq!(lost(&bench), Some(15));
+    bench.configure(TWO_LINES);
+    assert_eq!(bench.ctl("reload").status, 0);
+    bench.until("it loses its first line again", |bench| lost(bench) == Some(21));
+    bench.configure("");
+    assert_eq!(bench.ctl("reload").status, 0);
+    bench.until("it is gone", |bench| bench.rows().is_empty());
+    bench.configure(discarded);
+    assert_eq!(bench.ctl("reload").status, 0);
+    assert_eq!(lost(&bench), Some(0));
+}
+
 /// Takes the process out of the configuration while the logger, whose pid it tells, is stopped: so
 /// what that has to say is heard only once the daemon has no such process any more.
 fn removed_before_the_logger_is_heard(bench: &Bench) -> i32 {
