@@ -13,6 +13,8 @@ use crate::sys::place::{Place, own_links};
 /// Renames from the lowest number that is free down: one that is cut short leaves a gap, which the
 /// next one fills, and drops nothing. Says how many files it went by.
 ///
+/// Where PATH has gone there is nothing to make room for, and the old ones stay as they are.
+///
 /// # Errors
 /// Those of rename(2) and unlink(2); a folder that is reached by a link of somebody else's. That
 /// PATH has gone is none.
@@ -21,6 +23,9 @@ pub fn rotate(path: &Path, keep: u32) -> io::Result<u32> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
         log => log?,
     };
+    if log.about().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        return Ok(0);
+    }
     let is_free = |number: &u32| old(&log, *number).and_then(|old| old.about()).is_err();
     let free = (1..keep).find(is_free).unwrap_or(keep);
     for number in (1..free).rev() {
@@ -130,6 +135,17 @@ mod tests {
         }
         rotate(&path, 4).unwrap();
         assert_eq!(files(folder.path()), ["a.1=a", "a.2=a.1", "a.3=a.3", "a.4=a.4"]);
+    }
+
+    #[test]
+    fn where_the_file_has_gone_no_old_one_moves() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        for name in ["a.1", "a.2"] {
+            fs::write(folder.path().join(name), name).unwrap();
+        }
+        assert_eq!(rotate(&path, 2).unwrap(), 0);
+        assert_eq!(files(folder.path()), ["a.1=a.1", "a.2=a.2"]);
     }
 
     #[test]
