@@ -9,7 +9,7 @@ use std::path::Path;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use super::place::{Place, own_links};
+use super::place::{Place, Stranger, own_links, stranger};
 
 /// Makes a folder and those above it; the last one is for this user alone.
 ///
@@ -208,7 +208,7 @@ pub fn exposed(file: &File, path: &Path) -> Option<String> {
     let about = file.metadata().ok()?;
     let shown = path.display();
     if ![0, super::users::me()].contains(&about.uid()) {
-        let owner = super::users::name_of(about.uid()).unwrap_or_else(|| about.uid().to_string());
+        let owner = super::users::called(about.uid());
         return Some(format!("it belongs to {owner}: chown {} {shown}", super::users::me()));
     }
     (about.mode() & 0o027 != 0)
@@ -231,13 +231,13 @@ pub fn in_memory(bytes: &[u8]) -> io::Result<File> {
 /// write there can put files of their own in the place of any, unless the folder is sticky.
 pub fn open_to_others(folder: &Path) -> Option<String> {
     let about = fs::metadata(folder).ok()?;
-    let shown = folder.display();
-    if ![0, super::users::me()].contains(&about.uid()) {
-        let owner = super::users::name_of(about.uid()).unwrap_or_else(|| about.uid().to_string());
-        return Some(format!("it belongs to {owner}: chown {} {shown}", super::users::me()));
-    }
-    (about.mode() & 0o022 != 0 && about.mode() & 0o1000 == 0)
-        .then(|| format!("others may write to it: chmod go-w {shown}"))
+    let (me, shown) = (super::users::me(), folder.display());
+    Some(match stranger(about.uid(), about.mode(), &[me])? {
+        Stranger::Owner(owner) => {
+            format!("it belongs to {}: chown {me} {shown}", super::users::called(owner))
+        }
+        Stranger::Writers => format!("others may write to it: chmod go-w {shown}"),
+    })
 }
 
 /// Whose a folder is; none if there is none. A link is not followed, and is nobody's folder.
@@ -252,9 +252,8 @@ pub fn owner_of_folder(folder: &Path) -> Option<u32> {
 pub fn only_root_can_change(path: &Path) -> bool {
     let existing = path.ancestors().skip(1).find_map(|folder| fs::canonicalize(folder).ok());
     let safe = |folder: &Path| {
-        fs::symlink_metadata(folder).is_ok_and(|about| {
-            about.uid() == 0 && (about.mode() & 0o022 == 0 || about.mode() & 0o1000 != 0)
-        })
+        fs::symlink_metadata(folder)
+            .is_ok_and(|about| stranger(about.uid(), about.mode(), &[]).is_none())
     };
     existing.is_some_and(|folder| folder.ancestors().all(safe))
 }

@@ -8,9 +8,9 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat, renameat};
@@ -28,30 +28,81 @@ pub struct Place {
 }
 
 /// A symbolic link on the way.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Link {
     /// Whose it is.
     pub owner: u32,
     /// Whose the folder is that it leads to; none: it stands at the end of the path.
     pub leads_to: Option<u32>,
+    /// The folder that it lies in.
+    lies_in: FileStat,
+    /// The name of that, as the kernel knows it.
+    folder: PathBuf,
 }
 
 /// Says of each link whether it may be followed.
 type Judge<'a> = &'a mut dyn FnMut(Link) -> io::Result<()>;
 
-/// The rule for whatever is written to or read on another's behalf: a link is followed if root
-/// or this user owns it, so that nobody else can aim it; and one to a folder of its owner's, since
-/// there the owner could have put anything without a link.
+/// Who besides root and some users decides what a file holds, or a name in a folder leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stranger {
+    /// The owner.
+    Owner(u32),
+    /// The group, or anybody. Not in a sticky folder: what is another's in it stays.
+    Writers,
+}
+
+/// The stranger to root and these users that a file or folder of this owner and mode is open to.
+pub fn stranger(owner: u32, mode: u32, users: &[u32]) -> Option<Stranger> {
+    if owner != 0 && !users.contains(&owner) {
+        return Some(Stranger::Owner(owner));
+    }
+    let is_sticky = mode & libc::S_IFMT == libc::S_IFDIR && mode & libc::S_ISVTX != 0;
+    (mode & 0o022 != 0 && !is_sticky).then_some(Stranger::Writers)
+}
+
+/// The rule for whatever is written to or read on another's behalf. A link is followed if root or
+/// this user owns it, and nobody else can give it another name, so that nobody else can aim it; and
+/// one to a folder of its owner's, since there the owner could have put anything without a link.
 ///
 /// # Errors
-/// A link of somebody else's.
+/// A link of somebody else's, or one that somebody else may move.
 pub fn own_links(link: Link) -> io::Result<()> {
-    let own = [0, super::users::me()].contains(&link.owner) || link.leads_to == Some(link.owner);
-    if own {
-        return Ok(());
-    }
+    let me = super::users::me();
     let what = if link.leads_to.is_some() { "a folder on its way is" } else { "it is" };
-    Err(io::Error::other(format!("{what} a symbolic link that neither root nor this user owns")))
+    let lies_in = &link.lies_in;
+    if ![0, me].contains(&link.owner) {
+        let to_its_owners =
+            link.leads_to == Some(link.owner) && [0, me, link.owner].contains(&lies_in.st_uid);
+        return if to_its_owners {
+            Ok(())
+        } else {
+            let why = format!("{what} a symbolic link that neither root nor this user owns");
+            Err(io::Error::other(why))
+        };
+    }
+    // A user's own group is most often the user's alone, and may write by a umask of 002.
+    let is_own_group = me != 0 && lies_in.st_gid == super::users::my_group();
+    let mode = if is_own_group { lies_in.st_mode & !0o020 } else { lies_in.st_mode };
+    let Some(stranger) = stranger(lies_in.st_uid, mode, &[me]) else { return Ok(()) };
+    let folder = link.folder.display();
+    let (who, mend) = match stranger {
+        Stranger::Owner(owner) => (super::users::called(owner), format!("chown {me}")),
+        Stranger::Writers => ("others".to_owned(), "chmod go-w".to_owned()),
+    };
+    Err(io::Error::other(format!(
+        "{what} a symbolic link in {folder}, where {who} could put another in its place: name what \
+         it leads to, or {mend} {folder}"
+    )))
+}
+
+impl Link {
+    /// One of this owner's in this folder, at the end of its path.
+    fn new(lies_in: &OwnedFd, owner: u32) -> io::Result<Self> {
+        let name = format!("/proc/self/fd/{}", lies_in.as_raw_fd());
+        let folder = std::fs::read_link(name).unwrap_or_else(|_| PathBuf::from("its folder"));
+        Ok(Self { owner, leads_to: None, lies_in: fstat(lies_in.as_fd())?, folder })
+    }
 }
 
 impl Place {
@@ -73,7 +124,7 @@ impl Place {
         let mut place = Self::of(path, judge)?;
         let mut links = LINKS;
         while let Some((owner, target)) = place.link()? {
-            judge(Link { owner, leads_to: None })?;
+            judge(Link::new(&place.folder, owner)?)?;
             links = links.checked_sub(1).ok_or(Errno::ELOOP)?;
             place = Self::from(&place.folder, Path::new(&target), judge, &mut links)?;
         }
@@ -203,8 +254,9 @@ fn enter(here: OwnedFd, name: &OsStr, judge: Judge<'_>, links: &mut usize) -> io
     let handle = held(&here, name)?;
     let Some((owner, target)) = link(&handle)? else { return Ok(handle) };
     *links = links.checked_sub(1).ok_or(Errno::ELOOP)?;
+    let link = Link::new(&here, owner)?;
     let led = walk(here, Path::new(&target), judge, links)?;
-    judge(Link { owner, leads_to: Some(fstat(led.as_fd())?.st_uid) })?;
+    judge(Link { leads_to: Some(fstat(led.as_fd())?.st_uid), ..link })?;
     Ok(led)
 }
 
@@ -291,5 +343,36 @@ mod tests {
         assert!(Place::behind(&at("to-strangers"), &mut own_links).is_err(), "at the end");
         lchown(at("to-roots"), Some(0), None).unwrap();
         assert!(Place::of(&at("to-roots/log"), &mut own_links).is_ok());
+    }
+
+    #[test]
+    fn a_link_is_followed_where_only_who_may_aim_it_can_move_it() {
+        if !super::super::users::is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let chmod = |bits| {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(bits);
+            fs::set_permissions(at("f"), mode).unwrap();
+        };
+        for (name, owner) in [("f", 0), ("to", 0)] {
+            fs::create_dir(at(name)).unwrap();
+            lchown(at(name), Some(owner), None).unwrap();
+        }
+        symlink("../to", at("f/link")).unwrap();
+        let goes = |owners: [u32; 3]| {
+            for (name, owner) in ["f", "f/link", "to"].into_iter().zip(owners) {
+                lchown(at(name), Some(owner), None).unwrap();
+            }
+            Place::of(&at("f/link/log"), &mut own_links).is_ok()
+        };
+        // Of the folder, the link and what it leads to.
+        assert!(goes([0, 0, 0]) && goes([0, 0, 12]) && goes([0, 12, 12]) && goes([12, 12, 12]));
+        assert!(!goes([12, 0, 0]) && !goes([12, 13, 13]) && !goes([12, 12, 0]));
+        chmod(0o775);
+        assert!(!goes([0, 0, 0]) && goes([12, 12, 12]));
+        chmod(0o1777);
+        assert!(goes([0, 0, 0]) && goes([0, 12, 12]) && !goes([12, 0, 0]));
     }
 }

@@ -11,7 +11,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, fstat};
 
 use super::files::regular;
-use super::place::{Link, Place};
+use super::place::{Link, Place, Stranger, stranger};
 use super::users;
 
 /// Where a file that was opened came from.
@@ -48,20 +48,17 @@ impl Provenance {
     /// Why root may not trust the file, with the command that mends it; `users` are those who may
     /// own it besides root.
     pub fn distrust(&self, users: &[u32]) -> Option<String> {
-        let may_own = |owner: u32| owner == 0 || users.contains(&owner);
         let judge = |about: &FileStat, what: &str, path: &Path| {
-            let (owner, shown) = (about.st_uid, path.display());
-            if !may_own(owner) {
-                let owner = users::name_of(owner).unwrap_or_else(|| owner.to_string());
-                return Some(format!(
-                    "{what} belongs to {owner}, who could make root run anything: \
-                     chown root {shown}"
-                ));
-            }
-            let is_folder = about.st_mode & libc::S_IFMT == libc::S_IFDIR;
-            let passes = is_folder && about.st_mode & libc::S_ISVTX != 0;
-            (about.st_mode & 0o022 != 0 && !passes)
-                .then(|| format!("{what} may be written by others: chmod go-w {shown}"))
+            let shown = path.display();
+            Some(match stranger(about.st_uid, about.st_mode, users)? {
+                Stranger::Owner(owner) => format!(
+                    "{what} belongs to {}, who could make root run anything: chown root {shown}",
+                    users::called(owner)
+                ),
+                Stranger::Writers => {
+                    format!("{what} may be written by others: chmod go-w {shown}")
+                }
+            })
         };
         let above = |path: &Path| match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
@@ -72,14 +69,14 @@ impl Provenance {
         judge(&self.file, "this file", &self.path)
             .or_else(|| judge(named, "its folder", &above(&self.path)))
             .or_else(|| judge(real, "the folder that its link leads to", &above(&real_path)))
-            .or_else(|| self.links.iter().find_map(|link| self.strange(link, may_own)))
+            .or_else(|| self.links.iter().find_map(|link| self.strange(link, users)))
     }
 
-    fn strange(&self, link: &Link, may_own: impl Fn(u32) -> bool) -> Option<String> {
-        if may_own(link.owner) || link.leads_to == Some(link.owner) {
+    fn strange(&self, link: &Link, users: &[u32]) -> Option<String> {
+        if link.owner == 0 || users.contains(&link.owner) || link.leads_to == Some(link.owner) {
             return None;
         }
-        let owner = users::name_of(link.owner).unwrap_or_else(|| link.owner.to_string());
+        let owner = users::called(link.owner);
         let real = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
         Some(format!(
             "its path has a symbolic link of {owner}'s, who could make root run anything: \

@@ -48,6 +48,11 @@ pub fn name_of(uid: u32) -> Option<String> {
     User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name)
 }
 
+/// The same, or the number of one who has none.
+pub fn called(uid: u32) -> String {
+    name_of(uid).unwrap_or_else(|| uid.to_string())
+}
+
 /// The id of a user's name, or of the number itself.
 pub fn uid_of(user: &str) -> Option<u32> {
     known_user(user).ok().map(|(uid, _)| uid)

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 
 use crate::bench::{Bench, is_root};
@@ -249,4 +249,46 @@ fn a_link_of_somebody_elses_is_not_followed() {
     let reason = "opening stdout link: it is a symbolic link that neither root nor this user owns";
     assert!(failure.starts_with(reason), "{failure}");
     assert_eq!(bench.read("aim.txt"), "");
+}
+
+/// What the owner of a folder does with root's links in it.
+#[test]
+fn a_link_of_roots_that_a_stranger_can_move_is_not_followed() {
+    if !is_root() {
+        return;
+    }
+    let mut bench = Bench::new("");
+    for name in ["app", "roots"] {
+        fs::create_dir(bench.path(name)).unwrap();
+    }
+    bench.write("roots/app.conf", "root's own\n");
+    symlink("../roots/app.conf", bench.path("app/b.log")).unwrap();
+    symlink("../roots", bench.path("app/logs")).unwrap();
+    std::os::unix::fs::chown(bench.path("app"), Some(12), None).unwrap();
+    bench.configure(
+        "a: {cmd: echo a, starttime: 0, startretries: 0, stdout: app/b.log}\n\
+         b: {cmd: echo b, starttime: 0, startretries: 0, stdout: app/logs/app.conf}",
+    );
+    bench.start();
+    for (name, what) in [("a", "it is"), ("b", "a folder on its way is")] {
+        bench.until_state(name, "FATAL");
+        let why = bench.row(name)["description"].as_str().unwrap().to_owned();
+        let app = bench.path("app").canonicalize().unwrap();
+        let reason = format!("{what} a symbolic link in {}, where ", app.display());
+        let way_out = format!("name what it leads to, or chown 0 {}", app.display());
+        assert!(why.contains(&reason) && why.contains(&way_out), "{why}");
+    }
+    let said = bench.ctl("tail a");
+    assert!(said.status != 0 && said.err.contains("a symbolic link in "), "{said:?}");
+    assert_eq!(bench.read("roots/app.conf"), "root's own\n");
+    // In a sticky folder it stays where it is.
+    std::os::unix::fs::chown(bench.path("app"), Some(0), None).unwrap();
+    for (bits, state) in [(0o775, "FATAL"), (0o1777, "EXITED")] {
+        fs::set_permissions(bench.path("app"), fs::Permissions::from_mode(bits)).unwrap();
+        bench.ctl("start --no-wait a b");
+        for name in ["a", "b"] {
+            bench.until_state(name, state);
+        }
+    }
+    assert_eq!(bench.ctl("tail a").status, 0);
 }

@@ -251,8 +251,17 @@ fn the_event_log_follows_no_link_of_somebody_elses() {
     assert_eq!(said.status, 1, "{said:?}");
     assert!(said.err.contains("symbolic link"), "{said:?}");
     assert_eq!(bench.read("precious"), "root's own");
-    // One of root's own is followed.
+    // One of root's own is followed, where nobody can put another in its place.
     std::os::unix::fs::lchown(bench.path("link.log"), Some(0), None).unwrap();
+    fs::create_dir(bench.path("theirs")).unwrap();
+    fs::rename(bench.path("link.log"), bench.path("theirs/link.log")).unwrap();
+    mode(&bench, "theirs", 0o777);
+    bench.configure_daemon("log: {file: theirs/link.log},", SLEEPER);
+    let said = finished(bench.daemon_command());
+    assert_eq!(said.status, 1, "{said:?}");
+    assert!(said.err.contains("or chmod go-w "), "{said:?}");
+    fs::rename(bench.path("theirs/link.log"), bench.path("link.log")).unwrap();
+    bench.configure_daemon("log: {file: link.log},", SLEEPER);
     let mut bench = bench;
     bench.start();
     bench.until("it is written to", |bench| bench.read("precious").contains("daemon started"));

@@ -80,6 +80,27 @@ fn a_link_is_followed_if_root_or_the_user_owns_it() {
 }
 
 #[test]
+fn nor_is_roots_link_where_a_stranger_can_move_it() {
+    if !is_root() {
+        return;
+    }
+    let mut rig = Rig::up();
+    for name in ["app", "roots"] {
+        fs::create_dir(rig.path(name)).unwrap();
+    }
+    symlink("../roots/app.conf", rig.path("app/log")).unwrap();
+    symlink("../roots", rig.path("app/logs")).unwrap();
+    std::os::unix::fs::chown(rig.path("app"), Some(12), None).unwrap();
+    for (id, name) in [(1, "app/log"), (2, "app/logs/app.conf")] {
+        rig.capture(id, name, json!({})).write_all(b"aimed\n").unwrap();
+        let cause = rig.until_report("lost")["cause"].take();
+        assert!(cause.as_str().unwrap().contains(" a symbolic link in "), "{cause}");
+    }
+    assert_eq!(rig.end(), 0);
+    assert!(!exists(&rig.path("roots/app.conf")));
+}
+
+#[test]
 fn no_folder_is_reached_by_a_strangers_link() {
     if !is_root() {
         return;
