@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::config::Daemon;
 use crate::protocol::hello::{Secret, hex};
 use crate::sys::lock::{Lock, LockError, take};
-use crate::sys::users::Ids;
-use crate::sys::{cause, children, clock, files, poll, random};
+use crate::sys::users::{self, Ids};
+use crate::sys::{cause, children, clock, files, poll, random, trust};
 
 /// The most that a secret may hold, in bytes.
 const SECRET_LIMIT: u64 = 4096;
@@ -24,6 +24,7 @@ pub(super) struct StateDir {
     folder: PathBuf,
     /// None: nothing can be kept in it.
     lock: Option<Lock>,
+    is_roots: bool,
 }
 
 /// Why there is no state folder, and the way out.
@@ -50,12 +51,12 @@ impl StateDir {
     /// What could not be done, why, and the way out.
     pub(super) fn open(daemon: &Daemon) -> Result<Self, NoStateDir> {
         let lock = lock(&daemon.state_dir, take_soon)?;
-        Ok(Self { folder: daemon.state_dir.clone(), lock: Some(lock) })
+        Ok(Self { lock: Some(lock), ..Self::absent(daemon) })
     }
 
     /// One that cannot be used: nothing is kept.
     pub(super) fn absent(daemon: &Daemon) -> Self {
-        Self { folder: daemon.state_dir.clone(), lock: None }
+        Self { folder: daemon.state_dir.clone(), lock: None, is_roots: is_roots(daemon) }
     }
 
     /// Whether something can be kept in it.
@@ -70,7 +71,7 @@ impl StateDir {
     pub(super) fn resume(daemon: &Daemon, lock: Option<OwnedFd>) -> Result<Self, String> {
         let lock = lock.map(|lock| take(File::from(lock))).transpose();
         let lock = lock.map_err(|_| "the lock is not held".to_owned())?;
-        Ok(Self { folder: daemon.state_dir.clone(), lock })
+        Ok(Self { lock, ..Self::absent(daemon) })
     }
 
     /// Whether the folder is still where it was, with the lock in it.
@@ -87,8 +88,7 @@ impl StateDir {
         self.lock = Some(lock(&self.folder, take).map_err(|why| why.to_string())?);
         let (path, secret) = secret;
         if path.symlink_metadata().is_err() {
-            files::write_private(path, &[secret.bytes(), b"\n"].concat())
-                .map_err(|error| format!("writing the secret: {}", cause(&error)))?;
+            write_secret(path, &[secret.bytes(), b"\n"].concat(), self.is_roots)?;
         }
         Ok(())
     }
@@ -231,36 +231,62 @@ pub(super) fn prepare_for(folder: &Path, name: &str, ids: &Ids) -> Result<(), St
     }
 }
 
+/// Whether it is, or was, root's daemon: then nobody but root and the user that it runs as may
+/// decide which files are its own.
+fn is_roots(daemon: &Daemon) -> bool {
+    users::is_root() || daemon.user.is_some()
+}
+
+/// Refuses a place where somebody else could put another file or folder, if it is root's daemon.
+///
+/// # Errors
+/// Who could, and the way out; that there is no such place.
+fn must_be_safe(path: &Path, is_roots: bool) -> Result<(), String> {
+    if !is_roots {
+        return Ok(());
+    }
+    let way = trust::way(path).map_err(|error| cause(&error))?;
+    way.distrust(&[users::me()]).map_or(Ok(()), Err)
+}
+
 /// The secret that clients must prove; made on the first start.
 ///
 /// # Errors
 /// What could not be read or made, why, and the way out.
-pub(super) fn secret(path: &Path) -> Result<Secret, String> {
+pub(super) fn secret(daemon: &Daemon) -> Result<Secret, String> {
+    let path = &daemon.secret_file;
     if path.symlink_metadata().is_err() {
-        let failed = |act: &str, error: std::io::Error| failed(act, path, &error);
+        let failed = |act: &str, error: std::io::Error| failed(act, path, &cause(&error));
         let text = random::nonce().map_err(|error| failed("making", error))?;
-        files::write_private(path, format!("{}\n", hex(&text)).as_bytes())
-            .map_err(|error| failed("writing", error))?;
+        let text = format!("{}\n", hex(&text));
+        write_secret(path, text.as_bytes(), is_roots(daemon))?;
     }
-    read_secret(path)
+    read_secret(daemon)
 }
 
-fn failed(act: &str, secret: &Path, error: &std::io::Error) -> String {
-    format!("{act} the secret {}: {}; see daemon.secret_file", secret.display(), cause(error))
+fn write_secret(path: &Path, text: &[u8], is_roots: bool) -> Result<(), String> {
+    must_be_safe(path, is_roots)
+        .and_then(|()| files::write_private(path, text).map_err(|error| cause(&error)))
+        .map_err(|why| failed("writing", path, &why))
+}
+
+fn failed(act: &str, secret: &Path, why: &str) -> String {
+    format!("{act} the secret {}: {why}; see daemon.secret_file", secret.display())
 }
 
 /// The secret that there is.
 ///
 /// # Errors
 /// As [`secret`].
-pub(super) fn read_secret(path: &Path) -> Result<Secret, String> {
+pub(super) fn read_secret(daemon: &Daemon) -> Result<Secret, String> {
+    let path = &daemon.secret_file;
     let shown = path.display();
-    let failed = |act: &str, error: std::io::Error| failed(act, path, &error);
-    let file = files::open_regular(path).map_err(|error| failed("reading", error))?;
-    if let Some(why) = files::exposed(&file, path) {
+    let failed = |error: std::io::Error| failed("reading", path, &cause(&error));
+    let (file, unsafe_for) = trust::open_secret(path, is_roots(daemon)).map_err(failed)?;
+    if let Some(why) = unsafe_for {
         return Err(format!("the secret {shown} is not private: {why}"));
     }
-    let bytes = files::read_all(file, SECRET_LIMIT).map_err(|error| failed("reading", error))?;
+    let bytes = files::read_all(file, SECRET_LIMIT).map_err(failed)?;
     Secret::from_file(&bytes)
         .ok_or_else(|| format!("the secret {shown} is empty; remove it and a new one is made"))
 }

@@ -81,7 +81,7 @@ fn a_link_of_somebody_elses_leads_to_no_configuration() {
     symlink("real.yaml", bench.path("taskmaster.yaml")).unwrap();
     assert_eq!(bench.check().status, 0);
     std::os::unix::fs::lchown(bench.path("taskmaster.yaml"), Some(54321), None).unwrap();
-    is_refused(&bench, "name the file itself");
+    is_refused(&bench, "name what it leads to");
     // Root's own link leads into a folder that others may write.
     fs::create_dir(bench.path("open")).unwrap();
     fs::rename(bench.path("real.yaml"), bench.path("open/real.yaml")).unwrap();
