@@ -50,7 +50,7 @@ impl StateDir {
     /// # Errors
     /// What could not be done, why, and the way out.
     pub(super) fn open(daemon: &Daemon) -> Result<Self, NoStateDir> {
-        let lock = lock(&daemon.state_dir, take_soon)?;
+        let lock = lock(&daemon.state_dir, is_roots(daemon), take_soon)?;
         Ok(Self { lock: Some(lock), ..Self::absent(daemon) })
     }
 
@@ -85,7 +85,7 @@ impl StateDir {
     /// # Errors
     /// As [`StateDir::open`].
     pub(super) fn make_anew(&mut self, secret: (&Path, &Secret)) -> Result<(), String> {
-        self.lock = Some(lock(&self.folder, take).map_err(|why| why.to_string())?);
+        self.lock = Some(lock(&self.folder, self.is_roots, take).map_err(|why| why.to_string())?);
         let (path, secret) = secret;
         if path.symlink_metadata().is_err() {
             write_secret(path, &[secret.bytes(), b"\n"].concat(), self.is_roots)?;
@@ -151,13 +151,25 @@ impl StateDir {
 /// Makes the folder if need be, and locks it.
 fn lock(
     folder: &Path,
+    is_roots: bool,
     take: fn(File) -> Result<Lock, (LockError, File)>,
 ) -> Result<Lock, NoStateDir> {
     let unusable = |act: &str, path: &Path, error: std::io::Error| {
         let path = path.display();
         NoStateDir::Unusable(format!("{act} {path}: {}; {WAY_OUT}", cause(&error)))
     };
+    let check = || {
+        must_be_safe(folder, is_roots).map_err(|why| {
+            let folder = folder.display();
+            NoStateDir::Unusable(format!("{folder} is not safe: {why}; {WAY_OUT}"))
+        })
+    };
+    // Before it is made, if there is something to make it in; and once it is there.
+    if folder.parent().is_some_and(Path::exists) {
+        check()?;
+    }
     files::make_private_folder(folder).map_err(|e| unusable("making", folder, e))?;
+    check()?;
     if let Some(why) = files::open_to_others(folder) {
         let folder = folder.display();
         return Err(NoStateDir::Unusable(format!("{folder} is not private: {why}; {WAY_OUT}")));
@@ -237,7 +249,7 @@ fn is_roots(daemon: &Daemon) -> bool {
     users::is_root() || daemon.user.is_some()
 }
 
-/// Refuses a place where somebody else could put another file or folder, if it is root's daemon.
+/// Refuses a path at which somebody else could put another file or folder, if it is root's daemon.
 ///
 /// # Errors
 /// Who could, and the way out; that there is no such place.

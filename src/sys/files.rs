@@ -11,7 +11,8 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::place::{Place, Stranger, own_links, stranger};
 
-/// Makes a folder and those above it; the last one is for this user alone.
+/// Makes a folder and those above it, which nobody else may write; the last one is for this user
+/// alone.
 ///
 /// # Errors
 /// Those of mkdir(2). A folder that is there already is none.
@@ -20,7 +21,7 @@ pub fn make_private_folder(folder: &Path) -> io::Result<()> {
         return Ok(());
     }
     if let Some(above) = folder.parent() {
-        fs::create_dir_all(above)?;
+        fs::DirBuilder::new().recursive(true).mode(0o755).create(above)?;
     }
     match fs::DirBuilder::new().mode(0o700).create(folder) {
         // Another has been faster.

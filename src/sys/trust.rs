@@ -63,9 +63,11 @@ pub fn open_secret(path: &Path, is_roots: bool) -> io::Result<(File, Option<Stri
 /// How this path leads to what it names. Nothing need be there.
 ///
 /// # Errors
-/// Those of openat(2), and a path without a name at its end.
+/// Those of openat(2).
 pub fn way(path: &Path) -> io::Result<Way> {
-    go(path).map(|(_, way)| way)
+    // One without a name at its end, as `..`.
+    let real = path.file_name().is_none().then(|| path.canonicalize()).transpose()?;
+    go(real.as_deref().unwrap_or(path)).map(|(_, way)| way)
 }
 
 fn go(path: &Path) -> io::Result<(Place, Way)> {
