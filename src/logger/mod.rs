@@ -370,9 +370,9 @@ impl Logger {
             None => Some("nothing is captured under this number".to_owned()),
             Some(feed) => {
                 feed.hope(now);
-                let path = &feed.stream.path;
+                let (path, owner) = (&feed.stream.path, feed.stream.owner);
                 let failed = |error| format!("clearing {}: {}", path.display(), cause(&error));
-                rotate::clear(path).map_err(failed).err()
+                rotate::clear(path, owner).map_err(failed).err()
             }
         };
         self.reports.cleared(id, error);

@@ -49,12 +49,13 @@ fn is_same(one: &Place, other: &Place) -> bool {
     matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Empties the file and removes the old ones. It need not be there.
+/// Empties the file and removes the old ones. It need not be there. The `owner` is the user and
+/// group whose output it is.
 ///
 /// # Errors
 /// Those of the system calls, and of [`output::open`].
-pub(super) fn clear(path: &Path) -> io::Result<()> {
-    if let Some(file) = output::open_existing(path)? {
+pub(super) fn clear(path: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
+    if let Some(file) = output::open_existing(path, owner)? {
         file.set_len(0)?;
     }
     remove_beyond(path, 0)
@@ -175,8 +176,8 @@ mod tests {
         for name in ["a", "a.1", "a.3", "a.4", "a.b", "b.1"] {
             fs::write(folder.path().join(name), "x").unwrap();
         }
-        clear(&path).unwrap();
+        clear(&path, None).unwrap();
         assert_eq!(files(folder.path()), ["a.b=x", "a=", "b.1=x"]);
-        clear(&folder.path().join("none")).unwrap();
+        clear(&folder.path().join("none"), None).unwrap();
     }
 }

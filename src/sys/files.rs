@@ -154,7 +154,8 @@ pub fn read_all(file: File, limit: u64) -> io::Result<Vec<u8>> {
 /// wait.
 ///
 /// # Errors
-/// Those of the system calls; a link of someone else's.
+/// Those of the system calls; a link of someone else's; a file of someone else's where others may
+/// put one.
 pub fn open_log(path: &Path, owner: Option<(u32, u32)>) -> io::Result<File> {
     let place = Place::behind(path, &mut own_links)?;
     let existing = || place.open(log_flags(), 0);
@@ -168,6 +169,7 @@ pub fn open_log(path: &Path, owner: Option<(u32, u32)>) -> io::Result<File> {
     };
     let about = file.metadata()?;
     place.is_the_only_name(&about)?;
+    place.is_no_strangers(&about, owner.map(|(user, _)| user))?;
     let kind = about.file_type();
     if kind.is_block_device() || kind.is_socket() {
         return Err(other("it is a block device or a socket"));

@@ -16,7 +16,8 @@ const TRIES: usize = 8;
 /// Opens a file to write at its end. One that is not there is made, with the folder that it is
 /// in if need be; a new file belongs to `owner` (user, group) if given, a new folder is private.
 ///
-/// Only regular files, and /dev/null. A symbolic link, also among the folders, is followed only by
+/// Only regular files, and /dev/null; and where others may put files, none but root's, this user's
+/// and the `owner`'s. A symbolic link, also among the folders, is followed only by
 /// the rule of [`own_links`].
 ///
 /// It is not opened with O_APPEND, which splice(2) refuses, and for reading where that is
@@ -40,7 +41,7 @@ pub fn open(path: &Path, owner: Option<(u32, u32)>) -> io::Result<File> {
             }
             found => found?,
         };
-        match open_at(&place) {
+        match open_at(&place, owner) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             opened => return opened,
         }
@@ -56,8 +57,8 @@ pub fn open(path: &Path, owner: Option<(u32, u32)>) -> io::Result<File> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_existing(path: &Path) -> io::Result<Option<File>> {
-    match Place::behind(path, &mut own_links).and_then(|place| open_at(&place)) {
+pub fn open_existing(path: &Path, owner: Option<(u32, u32)>) -> io::Result<Option<File>> {
+    match Place::behind(path, &mut own_links).and_then(|place| open_at(&place, owner)) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         opened => opened.map(Some),
     }
@@ -76,7 +77,7 @@ fn create(place: &Place, owner: Option<(u32, u32)>) -> io::Result<File> {
     Ok(file)
 }
 
-fn open_at(place: &Place) -> io::Result<File> {
+fn open_at(place: &Place, owner: Option<(u32, u32)>) -> io::Result<File> {
     // Before it is opened, since to open some devices is to do something; and after, since it
     // may have become another.
     judge(&place.open(OFlag::O_PATH, 0)?.metadata()?)?;
@@ -89,6 +90,7 @@ fn open_at(place: &Place) -> io::Result<File> {
     let about = file.metadata()?;
     judge(&about)?;
     place.is_the_only_name(&about)?;
+    place.is_no_strangers(&about, owner.map(|(user, _)| user))?;
     Ok(file)
 }
 

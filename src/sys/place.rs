@@ -206,6 +206,25 @@ impl Place {
         Ok(())
     }
 
+    /// Refuses what was opened here to be written to, where others may put it, if it belongs to one
+    /// of those: to neither root, this user, nor the `user` whose output goes there. Its owner could
+    /// read and change what is written.
+    ///
+    /// # Errors
+    /// That it does.
+    pub fn is_no_strangers(&self, about: &Metadata, user: Option<u32>) -> io::Result<()> {
+        let (owner, me) = (about.uid(), super::users::me());
+        if [0, me].contains(&owner) || user == Some(owner) || self.is_private() {
+            return Ok(());
+        }
+        Err(io::Error::other(format!(
+            "it belongs to {}, in a folder that others may write: move it away with mv, or chown it \
+             to {}",
+            super::users::called(owner),
+            super::users::called(user.unwrap_or(me)),
+        )))
+    }
+
     /// Makes a folder here, for this user alone.
     ///
     /// # Errors
@@ -343,6 +362,28 @@ mod tests {
         assert!(Place::behind(&at("to-strangers"), &mut own_links).is_err(), "at the end");
         lchown(at("to-roots"), Some(0), None).unwrap();
         assert!(Place::of(&at("to-roots/log"), &mut own_links).is_ok());
+    }
+
+    #[test]
+    fn what_lies_where_others_may_put_it_must_be_roots_or_its_users() {
+        if !super::super::users::is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::of(&folder.path().join("log"), &mut all).unwrap();
+        fs::write(folder.path().join("log"), "").unwrap();
+        for bits in [0o1777, 0o775, 0o755] {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(bits);
+            fs::set_permissions(folder.path(), mode).unwrap();
+            for (owner, user, is_fine) in
+                [(0, None, true), (0, Some(12), true), (12, Some(12), true), (12, None, false)]
+            {
+                lchown(folder.path().join("log"), Some(owner), None).unwrap();
+                let about = fs::metadata(folder.path().join("log")).unwrap();
+                let said = place.is_no_strangers(&about, user);
+                assert_eq!(said.is_ok(), is_fine || bits == 0o755, "{bits:o} {owner} {user:?}");
+            }
+        }
     }
 
     #[test]

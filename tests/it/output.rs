@@ -292,3 +292,37 @@ fn a_link_of_roots_that_a_stranger_can_move_is_not_followed() {
     }
     assert_eq!(bench.ctl("tail a").status, 0);
 }
+
+#[test]
+fn a_strangers_file_in_a_folder_that_others_may_write_is_a_failed_start() {
+    if !is_root() {
+        return;
+    }
+    let mut bench = Bench::new("");
+    fs::create_dir(bench.path("open")).unwrap();
+    fs::set_permissions(bench.path("open"), fs::Permissions::from_mode(0o1777)).unwrap();
+    for (name, owner) in [("theirs", 54321), ("its", 12), ("roots", 0)] {
+        bench.write(&format!("open/{name}"), "");
+        std::os::unix::fs::chown(bench.path(&format!("open/{name}")), Some(owner), None).unwrap();
+    }
+    let runs = |name: &str| {
+        let keys = "starttime: 0, startretries: 0, user: '12', group: '12'";
+        format!("{name}: {{cmd: echo hello, {keys}, stdout: open/{name}}}\n")
+    };
+    bench.configure(&["theirs", "its", "roots", "new"].map(runs).concat());
+    bench.start();
+    bench.until_state("theirs", "FATAL");
+    let why = bench.row("theirs")["description"].as_str().unwrap().to_owned();
+    let reason =
+        "open/theirs: it belongs to 54321, in a folder that others may write: move it away";
+    assert!(why.contains(reason), "{why}");
+    for name in ["its", "roots", "new"] {
+        bench.until_state(name, "EXITED");
+        assert_eq!(bench.read(&format!("open/{name}")), "hello\n");
+    }
+    assert_eq!(bench.read("open/theirs"), "");
+    // Where nobody else can have put it, it is taken.
+    fs::set_permissions(bench.path("open"), fs::Permissions::from_mode(0o755)).unwrap();
+    bench.ctl("start --no-wait theirs");
+    bench.until_state("theirs", "EXITED");
+}

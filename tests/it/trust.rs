@@ -335,3 +335,24 @@ fn the_event_log_follows_no_link_of_somebody_elses() {
     bench.start();
     bench.until("it is written to", |bench| bench.read("precious").contains("daemon started"));
 }
+
+#[test]
+fn the_event_log_is_no_file_that_a_stranger_put_there() {
+    if !is_root() {
+        return;
+    }
+    let bench = Bench::new(SLEEPER);
+    bench.configure_daemon("log: {file: open/log},", SLEEPER);
+    fs::create_dir(bench.path("open")).unwrap();
+    mode(&bench, "open", 0o1777);
+    chown(bench.write("open/log", ""), Some(54321), None).unwrap();
+    let said = finished(bench.daemon_command());
+    assert_eq!(said.status, 1, "{said:?}");
+    assert!(said.err.contains("open/log: it belongs to 54321"), "{said:?}");
+    assert_eq!(bench.read("open/log"), "");
+    fs::remove_file(bench.path("open/log")).unwrap();
+    let mut bench = bench;
+    bench.start();
+    bench.stop();
+    bench.start();
+}

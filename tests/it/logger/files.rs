@@ -146,6 +146,33 @@ fn a_file_with_two_names_is_refused_where_others_may_write() {
 }
 
 #[test]
+fn a_strangers_file_is_refused_where_others_may_put_one() {
+    if !is_root() {
+        return;
+    }
+    let mut rig = Rig::up();
+    fs::create_dir(rig.path("open")).unwrap();
+    fs::set_permissions(rig.path("open"), fs::Permissions::from_mode(0o1777)).unwrap();
+    for (name, owner) in [("theirs", 54321), ("its", 12)] {
+        let path = rig.path(&format!("open/{name}"));
+        fs::write(&path, "before\n").unwrap();
+        std::os::unix::fs::chown(path, Some(owner), None).unwrap();
+    }
+    rig.capture(1, "open/theirs", json!({"owner": [12, 12]})).write_all(b"read\n").unwrap();
+    let cause = rig.until_report("lost")["cause"].take();
+    assert!(cause.as_str().unwrap().contains("it belongs to 54321, in a folder that"), "{cause}");
+    rig.capture(2, "open/its", json!({"owner": [12, 12]})).write_all(b"fine\n").unwrap();
+    let mut pipe = rig.capture(3, "open/theirs", json!({"owner": [12, 12]}));
+    rig.order(json!({"clear": {"id": 3}}));
+    assert!(rig.until_report("cleared")["error"].is_string());
+    pipe.write_all(b"read\n").unwrap();
+    drop(pipe);
+    assert_eq!(rig.end(), 0);
+    assert_eq!(fs::read(rig.path("open/theirs")).unwrap(), b"before\n");
+    assert_eq!(fs::read(rig.path("open/its")).unwrap(), b"before\nfine\n");
+}
+
+#[test]
 fn cleared_is_the_file_and_the_old_ones_whether_it_is_open_or_not() {
     let mut rig = Rig::up();
     let mut pipe = rig.capture(1, "log", json!({"max_bytes": 4}));
