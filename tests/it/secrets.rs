@@ -107,7 +107,7 @@ fn a_secret_that_is_not_private_is_refused() {
 }
 
 #[test]
-fn a_secret_that_a_stranger_can_put_another_in_the_place_of_is_refused() {
+fn a_secret_that_a_stranger_can_replace_is_refused() {
     if !is_root() {
         return;
     }
