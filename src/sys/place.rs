@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_where_others_may_put_it_must_be_roots_or_its_users() {
+    fn where_others_may_put_files_none_is_taken_but_ones_own() {
         if !super::super::users::is_root() {
             return;
         }

@@ -294,7 +294,7 @@ fn a_link_of_roots_that_a_stranger_can_move_is_not_followed() {
 }
 
 #[test]
-fn a_strangers_file_in_a_folder_that_others_may_write_is_a_failed_start() {
+fn a_strangers_file_where_others_may_put_one_is_a_failed_start() {
     if !is_root() {
         return;
     }
