@@ -5,6 +5,7 @@ use super::keys::DEPENDENCY_KEYS;
 use super::near::nearest;
 use super::program::Programs;
 use super::read::{Reader, items};
+use super::report::TOLD;
 use super::tree::{Node, Value};
 use super::values::shown;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -95,20 +96,28 @@ impl<'s> Reader<'s> {
     /// Reports names that nothing has, and programs that wait for themselves.
     pub(super) fn check_order(&mut self, programs: &Programs) {
         let edges = std::mem::take(&mut self.edges);
-        for (name, at) in edges.values().flatten() {
-            if !programs.contains_key(*name) {
-                let near = nearest(name, programs.keys().map(|name| &**name));
-                let near = near.map(|near| format!("; did you mean `{near}`?"));
-                let near = near.unwrap_or_default();
-                self.report.error(at, format!("no program is called {}{near}", shown(name)));
-            }
-        }
+        self.check_known(programs, &edges);
         for circle in circles(&edges) {
             if let Some((_, at)) = circle.first() {
                 self.report.error(at, told(&circle));
             }
         }
         self.check_completed(programs, &edges);
+    }
+
+    /// Reports names that nothing has. A near miss is sought among all programs, so only for
+    /// those whose report may be told: the first ones in the text. What `defaults` says stands
+    /// there once, for however many programs.
+    fn check_known(&mut self, programs: &Programs, edges: &Edges<'s>) {
+        let unknown = edges.values().flatten().filter(|(name, _)| !programs.contains_key(*name));
+        let unknown: BTreeMap<u32, &(&str, &Node)> =
+            unknown.map(|named| (named.1.id, named)).collect();
+        for (number, (name, at)) in unknown.into_values().enumerate() {
+            let near = (number < TOLD).then(|| nearest(name, programs.keys().map(|name| &**name)));
+            let near = near.flatten().map(|near| format!("; did you mean `{near}`?"));
+            let near = near.unwrap_or_default();
+            self.report.error(at, format!("no program is called {}{near}", shown(name)));
+        }
     }
 
     /// Warns of what is waited for in vain: the end of what is started again after each.

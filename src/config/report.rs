@@ -7,7 +7,7 @@ use super::tree::{self, Node};
 use std::collections::HashSet;
 
 /// Problems that are told; finding the place of one costs a pass over its file.
-const TOLD: usize = 20;
+pub(super) const TOLD: usize = 20;
 
 /// What was found while reading.
 #[derive(Default)]

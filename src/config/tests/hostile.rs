@@ -86,3 +86,18 @@ fn ten_thousand_problems() {
     let programs: String = (0..10_000).map(|n| format!("  p{n}: {{nice: 99}}\n")).collect();
     assert!(bad(&format!("programs:\n{programs}")).ends_with("and 19980 more problems"));
 }
+
+/// For each of them all programs were searched for a near miss, which took minutes.
+#[test]
+fn thousands_of_names_that_nothing_has() {
+    let programs: String =
+        (0..3_000).map(|n| format!("  p{n}: {{cmd: x, depends_on: P{n}_}}\n")).collect();
+    let told = bad(&format!("programs:\n{programs}"));
+    assert_eq!(told.matches("did you mean").count(), 20, "{told}");
+    assert!(told.contains("no program is called P19_; did you mean `p19`?"), "{told}");
+    assert!(told.ends_with("and 2980 more problems"), "{told}");
+    let programs: String = (0..3_000).map(|n| format!("  p{n}: {{cmd: x}}\n")).collect();
+    let told = bad(&format!("defaults: {{depends_on: P7_}}\nprograms:\n{programs}"));
+    let why = "defaults.depends_on: no program is called P7_; did you mean `p7`?";
+    assert_eq!(told, format!("tm.yaml:1:24: {why}"));
+}
