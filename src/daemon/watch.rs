@@ -89,8 +89,7 @@ fn matching(supervisor: &Supervisor, selectors: &[String]) -> BTreeSet<Id> {
     if selectors.is_empty() {
         return supervisor.ids().collect();
     }
-    let found = |selector| supervisor.select(std::slice::from_ref(selector)).unwrap_or_default();
-    selectors.iter().flat_map(found).collect()
+    supervisor.select_known(selectors)
 }
 
 fn gone_row(process: &Process) -> GoneRow {

@@ -1,5 +1,6 @@
 //! A typed line as a value.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::commands::{COMMANDS, Command, Takes, find};
@@ -164,41 +165,44 @@ impl Request {
         if options.any(|word| word == "--help" || word == "-h") {
             return Ok(Some(Self::Help { command: Some(command.name) }));
         }
-        let args = Args::read(command, rest)?;
+        let mut args = Args::read(command, rest)?;
         let (wait, lines) = (args.wait()?, args.lines()?);
-        let mut selectors = args.plain;
         let given = |option| args.options.contains(&option);
         let (json, follow, raw) = (given("--json"), given("-f"), given("--raw"));
+        let (watch, rolling, dry_run) = (given("-w"), given("--rolling"), given("--dry-run"));
         Ok(Some(match command.name {
-            "status" => Self::Status { selectors, json, watch: given("-w") },
-            "start" => Self::Start { selectors, wait },
-            "stop" => Self::Stop { selectors, wait },
-            "restart" => Self::Restart { selectors, rolling: given("--rolling"), wait },
-            "enable" => Self::Enable { selectors },
-            "disable" => Self::Disable { selectors },
+            "status" => Self::Status { selectors: args.selectors()?, json, watch },
+            "start" => Self::Start { selectors: args.selectors()?, wait },
+            "stop" => Self::Stop { selectors: args.selectors()?, wait },
+            "restart" => Self::Restart { selectors: args.selectors()?, rolling, wait },
+            "enable" => Self::Enable { selectors: args.selectors()? },
+            "disable" => Self::Disable { selectors: args.selectors()? },
             "signal" => {
-                let signal = Signal::parse(&selectors.remove(0))?;
-                Self::Signal { signal, selectors }
+                let signal = Signal::parse(&args.plain.remove(0))?;
+                Self::Signal { signal, selectors: args.selectors()? }
             }
-            "reload" => Self::Reload { dry_run: given("--dry-run") },
+            "reload" => Self::Reload { dry_run },
             "check" => Self::Check,
             "events" => Self::Events { json },
             "tail" => {
-                let stream = stream(selectors.get(1))?;
-                let selector = selectors.swap_remove(0);
+                let stream = stream(args.plain.get(1))?;
+                let selector = args.plain.swap_remove(0);
                 Self::Tail { selector, stream, follow, lines, raw }
             }
             "log" => Self::Log { follow, lines },
-            "clear" => Self::Clear { selectors },
-            "pid" => Self::Pid { selectors },
+            "clear" => Self::Clear { selectors: args.selectors()? },
+            "pid" => Self::Pid { selectors: args.selectors()? },
             "version" => Self::Version,
             "upgrade" => Self::Upgrade,
             "shutdown" => Self::Shutdown,
-            "help" => Self::Help { command: help_topic(&selectors)? },
+            "help" => Self::Help { command: help_topic(&args.plain)? },
             _ => Self::Quit,
         }))
     }
 }
+
+/// Different globs that a request may have; each is compared with the names of all processes.
+const MAX_GLOBS: usize = 100;
 
 /// The words after a command's name, sorted.
 struct Args {
@@ -272,6 +276,19 @@ impl Args {
                 usage(command)
             )),
             None => Ok(()),
+        }
+    }
+
+    /// The plain words as selectors.
+    fn selectors(&mut self) -> Result<Vec<String>, String> {
+        let selectors = std::mem::take(&mut self.plain);
+        let globs = selectors.iter().filter(|selector| selector.contains(['*', '?']));
+        match globs.collect::<HashSet<_>>().len() {
+            globs if globs > MAX_GLOBS => Err(format!(
+                "a request has at most {MAX_GLOBS} different globs, not {globs}: name the \
+                 processes, or ask in several requests"
+            )),
+            _ => Ok(selectors),
         }
     }
 
@@ -360,6 +377,23 @@ mod tests {
             parse("stop --timeout=2s web -- --no-wait"),
             Ok(Some(Request::Stop { selectors, wait: Wait::AtMost(Duration::from_secs(2)) }))
         );
+    }
+
+    #[test]
+    fn names_are_many_and_globs_are_few() {
+        let names: Vec<String> = (0..10_000).map(|n| format!("p{n}")).collect();
+        let globs: Vec<String> = (0..=100).map(|n| format!("p{n}*")).collect();
+        let (all, names) = (globs.join(" "), names.join(" "));
+        let some = &globs[..100].join(" ");
+        for line in ["status", "start", "stop", "restart", "enable", "signal HUP", "clear", "pid"] {
+            assert!(parse(&format!("{line} {some} {some} {names}")).is_ok(), "{line}");
+            assert_eq!(
+                parse(&format!("{line} {all}")).unwrap_err(),
+                "a request has at most 100 different globs, not 101: name the processes, or ask \
+                 in several requests",
+                "{line}"
+            );
+        }
     }
 
     #[test]

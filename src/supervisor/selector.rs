@@ -5,7 +5,7 @@
 //! processes and programs. `web:*` is every process of the program, as in Supervisor, also
 //! where there is but one and it is called `web`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::rc::Rc;
 
 use super::{Id, Supervisor};
@@ -34,6 +34,13 @@ impl std::fmt::Display for Unknown {
     }
 }
 
+/// The selectors less those that are repeated: a line holds thousands, and what one of them means is
+/// looked for among all names.
+fn each_once(selectors: &[String]) -> impl Iterator<Item = &String> {
+    let mut seen = HashSet::new();
+    selectors.iter().filter(move |selector| seen.insert(*selector))
+}
+
 impl Supervisor {
     /// The processes that any of the selectors means, each once, by program and number.
     ///
@@ -45,7 +52,7 @@ impl Supervisor {
             return Ok(self.all());
         }
         let mut chosen = BTreeSet::new();
-        for selector in selectors {
+        for selector in each_once(selectors) {
             let found = self.one(selector);
             if found.is_empty() {
                 return Err(self.unknown(selector));
@@ -55,8 +62,19 @@ impl Supervisor {
         Ok(chosen.into_iter().filter_map(|key| self.names.get(&key).copied()).collect())
     }
 
+    /// The processes that any of the selectors means; one that means none means none.
+    pub fn select_known(&self, selectors: &[String]) -> BTreeSet<Id> {
+        let meant = |selector: &String| match selector.as_str() {
+            "all" => self.all(),
+            selector => {
+                self.one(selector).iter().filter_map(|key| self.names.get(key).copied()).collect()
+            }
+        };
+        each_once(selectors).flat_map(meant).collect()
+    }
+
     fn each_matches(&self, selectors: &[String]) -> Result<(), Unknown> {
-        let stray = selectors.iter().find(|s| *s != "all" && self.one(s).is_empty());
+        let stray = each_once(selectors).find(|s| *s != "all" && self.one(s).is_empty());
         stray.map_or(Ok(()), |selector| Err(self.unknown(selector)))
     }
 
@@ -75,6 +93,12 @@ impl Supervisor {
     }
 
     fn matching(&self, pattern: &str) -> Vec<(Rc<str>, u32)> {
+        // Of a run of stars one says it all; a line holds thousands.
+        let mut pattern = pattern.to_owned();
+        while pattern.contains("**") {
+            pattern = pattern.replace("**", "*");
+        }
+        let pattern = pattern.as_str();
         let program = pattern.strip_suffix(":*").unwrap_or(pattern);
         let means = |key: &(Rc<str>, u32), id: &Id| {
             glob(program, &key.0) || self.get(*id).is_some_and(|p| glob(pattern, &p.name()))

@@ -195,6 +195,15 @@ fn selectors_name_programs_processes_and_patterns() {
         assert_eq!(names(&["db", stray]).unwrap_err().selector, stray);
     }
     assert_eq!(names(&["wbe"]).unwrap_err().near.as_deref(), Some("web"));
+    let known = |selectors: &[&str]| {
+        let selectors: Vec<String> = selectors.iter().map(|s| (*s).to_owned()).collect();
+        world.supervisor.select_known(&selectors).len()
+    };
+    assert_eq!(known(&["wbe", "x*", "web:2"]), 0);
+    assert_eq!(known(&["wbe", "w*", "web:1", "db"]), 4);
+    let again = ["web?1", "w*", "web:1"].repeat(3);
+    assert_eq!((names(&again).unwrap().len(), known(&again)), (3, 3));
+    assert_eq!((known(&["all", "x"]), known(&[&"*".repeat(60_000)])), (4, 4));
 }
 
 #[test]

@@ -119,6 +119,10 @@ fn ten_thousand_selectors_on_a_line_are_answered() {
     let unknown: String = (0..10_000).map(|n| format!(" x{n}")).collect();
     assert_eq!(exit(&wire.ask(&format!("stop{unknown}"))), 4);
     assert_eq!(exit(&wire.ask(&format!("stop a{unknown}"))), 4);
+    let globs: String = (0..10_000).map(|n| format!(" *{n}")).collect();
+    let answer = wire.ask(&format!("stop a{globs}"));
+    assert_eq!((exit(&answer), answer.len()), (2, 1));
+    assert!(error(&answer).contains("at most 100 different globs, not 10000"), "{answer:?}");
     drop(wire);
     town.is_unharmed();
 }
