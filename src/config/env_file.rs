@@ -1,5 +1,7 @@
 //! Env files: lines of `KEY=value`, as they are read at each start of a process.
 
+use super::source::without_mark;
+
 /// The names and values of an env file, in its order.
 ///
 /// Lines that are blank or begin with `#` are passed over. One pair of quotes, single
@@ -7,7 +9,7 @@
 /// and what is wrong with it.
 pub fn parse(text: &str) -> Result<Vec<(String, String)>, String> {
     let mut pairs = Vec::new();
-    for (number, line) in text.lines().enumerate() {
+    for (number, line) in without_mark(text).lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -83,6 +85,15 @@ mod tests {
             pairs("A=1\r\nB=\"2\"\r\n"),
             [("A", "1"), ("B", "2")].map(|(n, v)| (n.into(), v.into()))
         );
+    }
+
+    #[test]
+    fn they_may_begin_as_on_windows() {
+        assert_eq!(
+            pairs("\u{feff}A=1\nB=\u{feff}"),
+            [("A", "1"), ("B", "\u{feff}")].map(|(n, v)| (n.into(), v.into()))
+        );
+        assert_eq!(pairs("\u{feff}# A=1\n"), []);
     }
 
     #[test]

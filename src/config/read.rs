@@ -13,7 +13,7 @@ use super::launch::Names;
 use super::order::Edges;
 use super::program::{Outer, Programs};
 use super::report::Report;
-use super::source::Source;
+use super::source::{Source, without_mark};
 use super::tree::{Node, Value};
 use super::values;
 use super::{Config, Daemon, Files, Hook, Mail, Problems, Surroundings, tree};
@@ -45,7 +45,7 @@ pub fn load(
 /// What is wrong or missing has its default; of a text that is no YAML, what comes
 /// before the mistake counts.
 pub fn daemon_only(path: &Path, text: &str, surroundings: &Surroundings) -> Daemon {
-    let (text, tree) = readable_part(text);
+    let (text, tree) = readable_part(without_mark(text));
     let sources = [Source::parsed(path, &surroundings.cwd, text.to_owned(), tree)];
     let mut reader = Reader::new(&sources, surroundings, Report::default());
     let section = sources.first().and_then(|source| source.tree.get("daemon"));

@@ -4,6 +4,12 @@ use super::report::Report;
 use super::tree::{self, Node};
 use std::path::{Path, PathBuf};
 
+/// The text less the byte order mark that editors on Windows begin a file with: it is no letter of
+/// the first line, and has no column.
+pub(super) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 /// A file, and what it says.
 pub(super) struct Source {
     /// Its name, as given.
@@ -26,7 +32,9 @@ impl Source {
         report: &mut Report,
     ) -> Source {
         let (text, tree) = match text {
-            Ok(text) => {
+            Ok(mut text) => {
+                let mark = text.len() - without_mark(&text).len();
+                text.drain(..mark);
                 let tree = tree::parse(&text, first).unwrap_or_else(|broken| {
                     report.error_in_file(first, broken.place, broken.message);
                     Node::empty(first)

@@ -172,3 +172,31 @@ fn what_include_names_must_be_paths() {
     assert_eq!(problems("include: {a: b}"), [format!("tm.yaml:1:10: include: {why}")]);
     assert_eq!(problems("include: ['']"), [format!("tm.yaml:1:11: include: {why}")]);
 }
+
+#[test]
+fn a_byte_order_mark_is_passed_over_and_has_no_column() {
+    let texts = [
+        (
+            "tm.yaml",
+            "\u{feff}include: b.yaml\ndaemon: {listen: '127.0.0.1:1'}\nprograms: {a: {cmd: x}}",
+        ),
+        ("b.yaml", "\u{feff}# ours\nprograms: {b: {cmd: x}}"),
+    ];
+    let config = read_all(&texts).unwrap();
+    assert_eq!(config.programs.keys().map(|name| &**name).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(config.daemon.listen.port(), 1);
+    let wrong = [("tm.yaml", "\u{feff}include: b.yaml"), ("b.yaml", "\u{feff}programs: {b: 1}")];
+    let problems = read_all(&wrong).unwrap_err();
+    assert!(problems.to_string().starts_with("b.yaml:1:15: programs.b: "), "{problems}");
+    let excerpt = problems.list[0].excerpt().unwrap();
+    assert_eq!(excerpt, "  programs: {b: 1}\n                ^");
+}
+
+#[test]
+fn the_shell_passes_over_a_byte_order_mark_too() {
+    for rest in ["", "\nprograms: {a: [", "\n\tx"] {
+        let text = format!("\u{feff}daemon: {{listen: '127.0.0.1:1'}}{rest}");
+        let daemon = daemon_only(Path::new("tm.yaml"), &text, &surroundings());
+        assert_eq!(daemon.listen.port(), 1, "{text:?}");
+    }
+}
