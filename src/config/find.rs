@@ -1,7 +1,7 @@
 //! Where the configuration and the state are, when nobody says.
 
 use super::Surroundings;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The files that are tried in turn when none is named: `$TASKMASTER_CONFIG`, the
 /// current folder's, the user's, the system's.
@@ -16,6 +16,22 @@ pub fn candidates(surroundings: &Surroundings) -> Vec<PathBuf> {
         .chain(users)
         .chain([PathBuf::from("/etc/taskmaster/taskmaster.yaml")])
         .collect()
+}
+
+/// Whether a configuration may have this path: it stands in what programs are given as `${here}`, in
+/// the paths of their output and in what the shell is told, and all of that is text.
+///
+/// # Errors
+/// The path, and the way out.
+pub fn vet_path(file: &Path, surroundings: &Surroundings) -> Result<(), String> {
+    let path = surroundings.cwd.join(file);
+    match path.to_str() {
+        Some(_) => Ok(()),
+        None => Err(format!(
+            "the path of the configuration, {path:?}, is not UTF-8: rename the file or folder, or \
+             name a symbolic link to it"
+        )),
+    }
 }
 
 /// The `state_dir` that counts when the configuration names none; none without a home.
@@ -69,6 +85,19 @@ mod tests {
             names(&[("HOME", "/h")]),
             ["taskmaster.yaml", "/h/.config/taskmaster/taskmaster.yaml", SYSTEM]
         );
+    }
+
+    #[test]
+    fn a_path_that_is_no_text_is_refused() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let odd = Path::new(std::ffi::OsStr::from_bytes(b"d\xff"));
+        let mut around = with(&[]);
+        assert_eq!(vet_path(Path::new("é.yaml"), &around), Ok(()));
+        let why = vet_path(&odd.join("a.yaml"), &around).unwrap_err();
+        assert!(why.contains("\"/here/d\\xFF/a.yaml\", is not UTF-8: rename"), "{why}");
+        around.cwd.push(odd);
+        assert!(vet_path(Path::new("a.yaml"), &around).is_err());
+        assert_eq!(vet_path(Path::new("/a.yaml"), &around), Ok(()));
     }
 
     const SYSTEM: &str = "/etc/taskmaster/taskmaster.yaml";

@@ -52,7 +52,7 @@ use std::time::Duration;
 pub use diff::{Changes, ProgramChange, diff};
 pub use env_file::parse as parse_env_file;
 pub use event_name::EventName;
-pub use find::candidates;
+pub use find::{candidates, vet_path};
 pub use glob::glob;
 #[cfg(test)]
 pub use keys::{

@@ -91,11 +91,16 @@ pub fn load_and_keep(
 /// The configuration file: the one that is named, else the first that exists.
 ///
 /// # Errors
-/// That there is none, and where it was looked for.
+/// That there is none, and where it was looked for; that its path is no text.
 pub fn locate(named: Option<&Path>, surroundings: &Surroundings) -> Result<PathBuf, String> {
-    if let Some(path) = named {
-        return Ok(path.to_owned());
-    }
+    let path = match named {
+        Some(path) => path.to_owned(),
+        None => first_candidate(surroundings)?,
+    };
+    config::vet_path(&path, surroundings).map(|()| path)
+}
+
+fn first_candidate(surroundings: &Surroundings) -> Result<PathBuf, String> {
     let candidates = config::candidates(surroundings);
     candidates.iter().find(|path| path.exists()).cloned().ok_or_else(|| {
         let places: Vec<String> =

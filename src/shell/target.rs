@@ -9,7 +9,7 @@ use super::Options;
 use super::connection::Connection;
 use super::failure::{Failure, Kind, complain};
 use super::handshake::become_owner;
-use crate::config::{Daemon, Surroundings, candidates, daemon_only};
+use crate::config::{Daemon, Surroundings, candidates, daemon_only, vet_path};
 use crate::sys::{cause, files, trust, users};
 
 /// The most that a configuration file may hold, in bytes.
@@ -161,6 +161,7 @@ fn read_config(file: &Path, around: &Surroundings) -> Result<Daemon, Failure> {
         let shown = file.display();
         Failure::new(Kind::Usage, format!("cannot read the configuration {shown}: {why}"))
     };
+    vet_path(file, around).map_err(|why| Failure::new(Kind::Usage, why))?;
     let read = trust::open(file)
         .and_then(|(opened, provenance)| Ok((files::read_all(opened, LIMIT)?, provenance)));
     let (bytes, provenance) = read.map_err(|error| failed(cause(&error)))?;

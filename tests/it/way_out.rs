@@ -1,8 +1,10 @@
 //! Errors that say what to do next, each with its exit status; and help.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 
@@ -200,4 +202,25 @@ fn what_cannot_be_printed_is_a_failure() {
         let said = Said::from(command.output().unwrap());
         says(&said, 1, &["cannot write to standard output: No space left on device"]);
     }
+}
+
+#[test]
+fn a_configuration_whose_path_is_no_text_is_refused_by_all() {
+    let bench = Bench::new(PROGRAMS);
+    let odd = bench.path("").join(OsStr::from_bytes(b"odd\xff.yaml"));
+    fs::rename(bench.path("taskmaster.yaml"), &odd).unwrap();
+    for words in [&["check"][..], &["daemon"], &["daemon", "-d"], &["status"], &["up"]] {
+        let mut command = taskmaster();
+        let (applet, rest) = match words {
+            ["status"] => ("shell", words),
+            [applet, rest @ ..] => (*applet, rest),
+            [] => continue,
+        };
+        command.current_dir(bench.path("")).arg(applet).arg("-c").arg(&odd).args(rest);
+        let said = command.output().unwrap().into();
+        says(&said, 2, &["odd\\xFF.yaml\", is not UTF-8: rename the file or folder"]);
+    }
+    // The way out that needs no other name.
+    std::os::unix::fs::symlink(&odd, bench.path("taskmaster.yaml")).unwrap();
+    assert_eq!(run(&bench, &["check"]).status, 0);
 }
