@@ -5,7 +5,7 @@
 
 use super::{Expected, Limit, Signal};
 use std::fmt::Display;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -107,17 +107,37 @@ pub(super) fn address(text: &str, example: &str, instead: &str) -> Result<Socket
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
-    match text.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>())) {
-        Some(("localhost", Ok(port))) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
-        Some((host, Ok(port))) if host.parse::<IpAddr>().is_ok() => {
+    let parts = text.rsplit_once(':');
+    match parts.map(|(host, port)| (host, port, port_number(port))) {
+        Some(("localhost", _, Some(port))) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        Some((host, _, Some(port))) if host.parse::<Ipv6Addr>().is_ok() => {
             Err(format!("an IPv6 address stands in brackets: [{host}]:{port}"))
         }
-        Some((host, Ok(_))) if host.contains(char::is_alphabetic) && !host.contains([':', '[']) => {
+        Some((host, _, Some(_)))
+            if host.contains(char::is_alphabetic) && !host.contains([':', '[']) =>
+        {
             let host = shown(host);
             Err(format!("the daemon resolves no names: write the address of {host}{instead}"))
         }
+        Some((host, port, None)) if !port.is_empty() && is_host(host) => {
+            Err(format!("the port must be 0 to 65535, in digits, not {}", shown(port)))
+        }
         _ => must_be(format_args!("ADDRESS:PORT, such as {example}"), text),
     }
+}
+
+fn port_number(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    // What is parsed may have a plus before it.
+    text.parse().ok().filter(|_| digits)
+}
+
+/// Whether this is what stands before a port.
+fn is_host(text: &str) -> bool {
+    let bracketed = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    text == "localhost"
+        || text.parse::<Ipv4Addr>().is_ok()
+        || bracketed.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
 }
 
 /// A file mode creation mask, octal with or without a leading `0` or `0o`.

@@ -57,7 +57,12 @@ fn it_listens_on_addresses_not_on_names() {
         ),
         ("::1:1", "an IPv6 address stands in brackets: [::1]:1"),
         ("4242", "must be ADDRESS:PORT, such as 127.0.0.1:4242, not 4242"),
-        ("127.0.0.1:70000", "must be ADDRESS:PORT, such as 127.0.0.1:4242, not 127.0.0.1:70000"),
+        ("127.0.0.1:", "must be ADDRESS:PORT, such as 127.0.0.1:4242, not 127.0.0.1:"),
+        ("127.0.0.1:70000", "the port must be 0 to 65535, in digits, not 70000"),
+        ("127.0.0.1:+5", "the port must be 0 to 65535, in digits, not +5"),
+        ("localhost:+5", "the port must be 0 to 65535, in digits, not +5"),
+        ("[::1]:-5", "the port must be 0 to 65535, in digits, not -5"),
+        ("::1:+5", "must be ADDRESS:PORT, such as 127.0.0.1:4242, not ::1:+5"),
         ("localhost", "must be ADDRESS:PORT, such as 127.0.0.1:4242, not localhost"),
     ] {
         assert_eq!(
