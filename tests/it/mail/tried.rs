@@ -1,7 +1,7 @@
 //! `check --mail`.
 
 use super::{configure, configure_more, messages};
-use crate::bench::{Bench, Said, finished, taskmaster};
+use crate::bench::{Bench, Said, finished, lives, taskmaster};
 use crate::post_office::{Manner, PostOffice, nobody};
 
 fn check_mail(bench: &Bench) -> Said {
@@ -59,6 +59,20 @@ fn a_server_that_never_answers_is_given_up() {
         said.err.contains("no end within 0.1s (mail.timeout): the message was not sent"),
         "{said:?}"
     );
+}
+
+#[test]
+fn a_sendmail_that_does_not_end_is_killed_with_all_that_it_started() {
+    let bench = Bench::new("");
+    let script = "#!/bin/sh\necho $$ >pids\nsleep 1000 &\necho $! >>pids\nwait\n";
+    bench.executable("sendmail", script.as_bytes());
+    configure(&bench, "server: 'sendmail:sendmail', timeout: 1", "a: {cmd: sleep 1}");
+    let said = check_mail(&bench);
+    assert_eq!(said.status, 2, "{said:?}");
+    assert!(said.err.contains("no end within 1s (mail.timeout)"), "{said:?}");
+    let pids = bench.read("pids");
+    assert_eq!(pids.lines().count(), 2, "{pids}");
+    assert!(pids.lines().all(|pid| !lives(pid.parse().unwrap())), "{pids}");
 }
 
 #[test]
