@@ -217,11 +217,59 @@ impl Reply {
         line
     }
 
-    /// Reads a line of the server's.
+    /// Reads a line of the server's. None: it is of a later one, which knows a kind of reply, or a
+    /// name of an event or a state, that was none when this was written.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn from_line(line: &str) -> Result<Self, String> {
-        serde_json::from_str(line).map_err(|error| error.to_string())
+    pub fn from_line(line: &str) -> Result<Option<Self>, String> {
+        match serde_json::from_str(line) {
+            Ok(reply) => Ok(Some(reply)),
+            Err(error) if is_of_later(line, &error) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// Whether a line is one whole reply, which this could not read since it does not know a name in it.
+/// An end is never passed over: it would be waited for without end.
+fn is_of_later(line: &str, error: &serde_json::Error) -> bool {
+    // Nothing else tells that from a wrong type; a test holds the words.
+    let is_unknown = error.to_string().starts_with("unknown variant");
+    let object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(line);
+    is_unknown && object.is_ok_and(|object| object.len() == 1 && !object.contains_key("end"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_later_daemon_says_is_passed_over_and_nonsense_is_not() {
+        let row = |state: &str| {
+            format!(
+                r#"{{"status":{{"name":"a","program":"a","index":0,"state":"{state}","restarts":0,"description":"","lost_bytes":0,"later":[1]}}}}"#
+            )
+        };
+        assert!(matches!(Reply::from_line(&row("RUNNING")), Ok(Some(Reply::Status(_)))));
+        let event = r#"{"event":{"time":"","event":"later","message":""}}"#;
+        for line in [&row("LATER"), event, r#"{"later":{"a":[1,"end"]}}"#, r#"{"later":null}"#] {
+            assert_eq!(Reply::from_line(line), Ok(None), "{line}");
+        }
+        for line in [
+            "",
+            "later",
+            "\"later\"",
+            "[]",
+            "{}",
+            r#"{"later":1"#,
+            r#"{"later":1}}"#,
+            r#"{"later":1,"end":{"exit":0}}"#,
+            r#"{"end":{"exit":"later"}}"#,
+            r#"{"end":"later"}"#,
+            r#"{"status":{}}"#,
+        ] {
+            assert!(Reply::from_line(line).is_err(), "{line}");
+        }
     }
 }

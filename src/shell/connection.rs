@@ -83,12 +83,14 @@ impl Connection {
         self.owed > 0
     }
 
-    /// The next reply that has come, if one has.
+    /// The next reply that has come, if one has. Those of a kind that only a later shell knows are
+    /// passed over.
     pub(super) fn next(&mut self) -> Result<Option<Reply>, Failure> {
         while let Some(line) = self.wire.next_line().map_err(|cause| lost(&self.name, &cause))? {
             let reply = Reply::from_line(&line).map_err(|error| {
                 lost(&self.name, &format!("a reply that makes no sense: {error}"))
             })?;
+            let Some(reply) = reply else { continue };
             if self.owed == 0 {
                 return Ok(Some(reply));
             }

@@ -2,5 +2,6 @@
 
 mod flow;
 mod hello;
+mod later;
 mod replies;
 mod watch;
