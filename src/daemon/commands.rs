@@ -20,6 +20,9 @@ pub(super) mod exit {
 /// The answer for one that is not started because it is disabled.
 pub(super) const DISABLED: &str = "disabled; enable starts it";
 
+/// The answer for one that a reload has taken out.
+pub(super) const REMOVED: &str = "removed from the configuration";
+
 /// Everything that is answered at once.
 pub(super) type Answer = Vec<Reply>;
 
@@ -317,7 +320,7 @@ impl Daemon {
 /// Why nobody who asks has it started.
 pub(super) fn refusal(process: &Process) -> Option<&'static str> {
     match (process.is_leaving(), process.is_disabled()) {
-        (true, _) => Some("removed from the configuration"),
+        (true, _) => Some(REMOVED),
         (false, true) => Some(DISABLED),
         (false, false) => None,
     }

@@ -2,7 +2,7 @@
 //! first, how a rolling restart goes, and when all of it is over.
 
 use super::client::{Goal, Task, Waiting};
-use super::commands::{DISABLED, exit, refusal};
+use super::commands::{DISABLED, REMOVED, exit, refusal};
 use super::wait::Verdict;
 use super::{Daemon, words};
 use crate::config::{Condition, ExitWhen, Level, Program};
@@ -162,6 +162,7 @@ impl Daemon {
             Rolled::Untouched => "not touched".to_owned(),
             Rolled::LeftStopped => "stopped meanwhile, and left so".to_owned(),
             Rolled::Disabled => DISABLED.to_owned(),
+            Rolled::Removed => REMOVED.to_owned(),
         };
         let name = process.name();
         let level = if ok { Level::Info } else { Level::Warning };

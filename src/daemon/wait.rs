@@ -8,6 +8,7 @@
 //! What is told of may have been waiting for that: only changes after the ask answer it.
 
 use super::client::{Goal, Task, Waiting};
+use super::commands::REMOVED;
 use super::{Daemon, words};
 use crate::protocol::{Reply, ResultRow};
 use crate::supervisor::{Change, Id, Process, State, Supervisor};
@@ -52,7 +53,7 @@ impl Daemon {
         for client in &mut self.clients {
             let Task::Wait(waiting) = &client.task else { continue };
             let ok = waiting.goal == Goal::Stop;
-            let message = "removed from the configuration".to_owned();
+            let message = REMOVED.to_owned();
             client.answer(id, Verdict { ok, message });
         }
     }

@@ -182,10 +182,11 @@ impl Supervisor {
         let (program, index) = (process.program.name.clone(), process.index);
         self.names.remove(&(program.clone(), index));
         self.touched.insert(id);
+        let bereft = self.leave_rolls(id);
         self.effects.push_back(Effect::Forgotten { id, name, program, index });
         if self.critical == Some(id) {
             self.critical = None;
         }
-        self.leave_rolls(id, now);
+        bereft.into_iter().for_each(|roll| self.next_turn(roll, now));
     }
 }

@@ -48,6 +48,8 @@ pub enum Rolled {
     LeftStopped,
     /// It was disabled before its turn came, and nothing but enabling starts it.
     Disabled,
+    /// A reload took it out of the configuration, and it is gone.
+    Removed,
 }
 
 impl Supervisor {
@@ -99,7 +101,7 @@ impl Supervisor {
     }
 
     /// The next process of a roll; when there is none, the roll is over.
-    fn next_turn(&mut self, number: u64, now: Moment) {
+    pub(super) fn next_turn(&mut self, number: u64, now: Moment) {
         loop {
             let Some(roll) = self.roll_mut(number) else { return };
             let Some(id) = roll.queue.pop_front() else {
@@ -235,17 +237,23 @@ impl Supervisor {
         }
     }
 
-    /// A process leaves: its number may soon be another's.
-    pub(super) fn leave_rolls(&mut self, id: Id, now: Moment) {
-        let mut bereft = Vec::new();
+    /// A process leaves: its number may soon be another's. The rolls that it was the current one of:
+    /// their next turn is due.
+    pub(super) fn leave_rolls(&mut self, id: Id) -> Vec<u64> {
+        let (mut left, mut bereft) = (Vec::new(), Vec::new());
         for roll in &mut self.rolls {
-            roll.queue.retain(|other| *other != id);
-            if roll.current.is_some_and(|turn| turn.id == id) {
-                roll.current = None;
+            if roll.queue.contains(&id) {
+                roll.queue.retain(|other| *other != id);
+                left.push(roll.number);
+            }
+            if roll.current.take_if(|turn| turn.id == id).is_some() {
                 bereft.push(roll.number);
             }
         }
-        bereft.into_iter().for_each(|number| self.next_turn(number, now));
+        for number in left.iter().chain(&bereft) {
+            self.rolled(*number, id, Rolled::Removed);
+        }
+        bereft
     }
 
     fn rolled(&mut self, roll: u64, id: Id, what: Rolled) {

@@ -378,6 +378,36 @@ fn a_rolling_restart_goes_on_without_the_client() {
     });
 }
 
+#[test]
+fn a_rolling_restart_tells_of_those_that_a_reload_removes_meanwhile() {
+    let web = |number, starttime| {
+        format!("web: {{cmd: sleep 1000, numprocs: {number}, starttime: {starttime}}}")
+    };
+    let bench = Bench::up(&web(3, 0));
+    for index in 0..3 {
+        bench.until_state(&format!("web:{index}"), "RUNNING");
+    }
+    let first = bench.pid_of("web:0");
+    bench.configure(&web(3, 1000));
+    assert_eq!(bench.ctl("reload").status, 0);
+    let mut client = bench.client();
+    client.send("restart --rolling web");
+    bench.until("it has begun", |bench| bench.has_new_pid("web:0", first));
+    bench.configure("other: {cmd: sleep 1000}");
+    assert_eq!(bench.ctl("reload").status, 0);
+    let answer = client.answer();
+    let mut told = results(&answer);
+    told.sort();
+    let each = |index: u32| format!("web:{index} removed from the configuration");
+    assert_eq!(told, [0, 1, 2].map(each));
+    assert_eq!(answer.last().unwrap()["end"]["exit"], 1);
+    for index in 0..3 {
+        let result = "result=\"removed from the configuration\"";
+        let line = format!("rolling restart name=web:{index} {result}");
+        assert_eq!(bench.log().matches(&line).count(), 1, "{line} in {}", bench.log());
+    }
+}
+
 /// The exit status of a daemon that ends by itself.
 fn ends_by_itself(keys: &str, programs: &str) -> (i32, Bench) {
     let mut bench = Bench::new("{}");
