@@ -118,8 +118,9 @@ impl Daemon {
         self.log(Level::Info, "reloaded", &[("changes", &plan.0.len().to_string())]);
         for row in plan_rows(&plan, changes) {
             if let Reply::Plan(row) = row {
-                let name = row.name.unwrap_or_default();
-                self.log(Level::Info, "reload", &[("name", &name), ("action", &row.action)]);
+                let name = row.name.as_deref().map(|name| ("name", name));
+                let facts: Vec<_> = name.into_iter().chain([("action", &*row.action)]).collect();
+                self.log(Level::Info, "reload", &facts);
             }
         }
         self.supervisor.apply(plan, &config, changes, self.now);

@@ -13,6 +13,7 @@ fn a_reload_changes_mail_and_hooks_in_place() {
     configure(&bench, "server: 'file:two', digest: 0.1, on: [stopped]", SLEEPER);
     let said = bench.ctl("reload");
     assert!(said.status == 0 && said.out.contains("mail changed"), "{said:?}");
+    assert!(bench.log().contains("reload action=\"mail changed\""), "{}", bench.log());
     assert_eq!(bench.pid_of("a"), pid);
     bench.ctl("stop a");
     bench.until("it goes the new way", |bench| messages(bench, "two").len() == 1);
