@@ -99,6 +99,9 @@ impl Daemon {
             return;
         }
         let sent = self.send(pid, signal, group);
+        if group && signal == signals::KILL {
+            self.strays.group_killed(pid);
+        }
         self.note_stop(id);
         self.mind_lingering(id);
         if let Err(error) = sent {

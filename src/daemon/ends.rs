@@ -87,7 +87,7 @@ impl Daemon {
         self.strays.look_soon(self.now.at);
         match self.supervisor.by_pid(pid) {
             Some(id) => {
-                let _ = signals::send(pid, signals::KILL, true);
+                self.kill_rest(pid);
                 self.read_report(pid);
                 wait::reap(pid);
                 self.journal.forget(pid);
@@ -95,7 +95,7 @@ impl Daemon {
                 self.supervisor.event(id, Event::Ended(pid, exit), self.now);
             }
             None if self.is_upgrade_check(pid) => {
-                let _ = signals::send(pid, signals::KILL, true);
+                self.kill_rest(pid);
                 wait::reap(pid);
                 self.upgrade_check_ended(exit);
             }
@@ -104,14 +104,18 @@ impl Daemon {
                 self.logger_ended(exit);
             }
             None if self.probes.is_command(pid) => {
-                let _ = signals::send(pid, signals::KILL, true);
+                self.kill_rest(pid);
                 wait::reap(pid);
                 self.probe_ended(pid, exit);
             }
             None if self.reporting.helpers.has(pid) => {
-                let _ = signals::send(pid, signals::KILL, true);
+                self.kill_rest(pid);
                 wait::reap(pid);
                 self.helper_ended(pid, exit);
+            }
+            None if self.went_with_its_group(pid, exit) => {
+                wait::reap(pid);
+                self.strays.reaped(pid);
             }
             None => {
                 wait::reap(pid);
@@ -121,6 +125,12 @@ impl Daemon {
                 self.log(Level::Info, "reaped a child that is no program's", &facts);
             }
         }
+    }
+
+    /// Kills what is left of the group of one that has ended and keeps its number.
+    fn kill_rest(&mut self, pid: Pid) {
+        let _ = signals::send(pid, signals::KILL, true);
+        self.strays.group_killed(pid);
     }
 
     /// One that was launched apart was executed. That is no change that is told of.

@@ -2,12 +2,16 @@
 //!
 //! When their parent ends they become the daemon's children. They are logged soon after, once two
 //! looks have seen them, live on while the daemon does, and are killed with it.
+//!
+//! Those that did not leave the group are killed with that, and their ends are no news: many hooks
+//! that are killed at their deadline would push out of the log what matters.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::Daemon;
 use crate::config::Level;
+use crate::supervisor::Exit;
 use crate::sys::{children, signals};
 
 /// How soon after a death they are looked for.
@@ -18,6 +22,9 @@ const SELDOM: Duration = Duration::from_secs(1);
 
 /// How much more seldom for each child there is: a look walks over all of them.
 const FOR_EACH: Duration = Duration::from_millis(1);
+
+/// So many groups that were killed are remembered: more hardly end in one turn.
+const KILLED: usize = 4096;
 
 /// How long the daemon's end waits for those that do not die of SIGKILL.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,6 +41,8 @@ pub(super) struct Strays {
     earliest: Option<Instant>,
     /// Since when the daemon waits for them to end.
     ending: Option<Instant>,
+    /// The groups that were killed last.
+    killed: VecDeque<i32>,
 }
 
 impl Strays {
@@ -56,6 +65,14 @@ impl Strays {
     /// Those that the version before this one knew.
     pub(super) fn take_up(&mut self, known: Vec<i32>) {
         self.known.extend(known);
+    }
+
+    /// A group was killed, or what was left of it.
+    pub(super) fn group_killed(&mut self, group: i32) {
+        if self.killed.len() == KILLED {
+            self.killed.pop_front();
+        }
+        self.killed.push_back(group);
     }
 
     /// One has been reaped.
@@ -108,6 +125,16 @@ impl Daemon {
         if !self.strays.doubtful.is_empty() {
             self.strays.look_soon(self.now.at);
         }
+    }
+
+    /// Whether a zombie that was no program, and ended like this, was killed with its group.
+    pub(super) fn went_with_its_group(&self, pid: i32, exit: Exit) -> bool {
+        let is_killed = |group| {
+            self.strays.killed.contains(&group)
+                || self.probes.is_command(group)
+                || self.reporting.helpers.has(group)
+        };
+        exit == Exit::Signal(signals::KILL) && children::group(pid).is_some_and(is_killed)
     }
 
     /// At the end: kills them all, and theirs as they become ours. True when none is left, or

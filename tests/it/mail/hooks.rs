@@ -1,9 +1,11 @@
 //! Hooks: commands that are told of events.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::{FAILS, configure_more};
-use crate::bench::{Bench, lives};
+use crate::bench::{Bench, exists, lives, signal};
 
 fn up(hooks: &str, programs: &str) -> Bench {
     let mut bench = Bench::new("");
@@ -83,6 +85,27 @@ fn one_that_does_not_end_is_killed_with_its_group() {
     bench.until("its end is logged", |bench| bench.log().contains("hook ended"));
     assert!(bench.log().contains("reason=\"no end within 5s\""), "{}", bench.log());
     bench.until("its child is gone", |_| !lives(child));
+}
+
+#[test]
+fn what_is_killed_with_its_group_is_not_told_and_what_was_killed_alone_is() {
+    // The second child is the daemon's once its parent has ended, and lives when the group is killed.
+    let cmd = "sleep 1000 & (sleep 1000 & echo $! >child); wait";
+    let bench = up(&format!("{{on: [fatal], timeout: 1, cmd: \"sh -c '{cmd}'\"}}"), FAILS);
+    let child = bench.number("child");
+    bench.until("its end is logged", |bench| bench.log().contains("hook ended"));
+    bench.until("none is left", |_| !exists(Path::new(&format!("/proc/{child}"))));
+    let leaves = "sh -c 'echo $$ >alone; exec sleep 1000'";
+    bench.write("run", &format!("setsid {leaves} &\nexec sleep 1000\n"));
+    configure_more(&bench, "", "more: {cmd: sh run, starttime: 0}");
+    assert_eq!(bench.ctl("reload").status, 0);
+    let alone = bench.number("alone");
+    assert_eq!(bench.ctl("stop more").status, 0);
+    bench.until("it has left", |bench| bench.log().contains(&format!("pid={alone} command")));
+    signal(alone, libc::SIGKILL);
+    let told = format!("pid={alone} reason=\"killed by KILL\"");
+    bench.until("it is told", |bench| bench.log().contains(&told));
+    assert_eq!(bench.log().matches("reaped a child").count(), 1, "{}", bench.log());
 }
 
 #[test]
