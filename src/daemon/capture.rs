@@ -235,6 +235,12 @@ impl Captures {
         self.attempts.hopeless().filter(|_| self.logger.is_none())
     }
 
+    /// Whether some of what a process has printed may still be on its way to its log.
+    pub(super) fn may_write(&self, program: &str, index: u32) -> bool {
+        let is_its = |known: &Known| *known.key.0 == *program && known.key.1 == index;
+        self.why_not_clear().is_none() && self.known.values().any(is_its)
+    }
+
     /// What was to be cleared is not: who asked for it was told so.
     pub(super) fn clear_nothing(&mut self) {
         self.orders.retain(|order| !matches!(order, Order::Clear { .. }));

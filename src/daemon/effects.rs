@@ -44,7 +44,8 @@ impl Daemon {
                     }
                     self.row_gone(id, &name, &program, index);
                     self.probes.drop(id);
-                    self.forgotten(id, &name);
+                    self.log(Level::Info, "removed", &[("name", &name)]);
+                    self.gone(id, &name, &program, index);
                 }
             }
         }
@@ -155,10 +156,5 @@ impl Daemon {
         let facts = [("name", name.as_str()), ("pid", &pid), ("reason", &event.message)];
         self.log(Level::Warning, "unhealthy", &facts);
         self.publish(&event);
-    }
-
-    fn forgotten(&mut self, id: Id, name: &str) {
-        self.log(Level::Info, "removed", &[("name", name)]);
-        self.gone(id);
     }
 }

@@ -49,6 +49,10 @@ pub(super) enum KeptTask {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct KeptLog {
     pub(super) name: Option<String>,
+    #[serde(default)]
+    pub(super) of: Option<(String, u32)>,
+    #[serde(default)]
+    pub(super) gone: Option<String>,
     pub(super) path: PathBuf,
     pub(super) file: Option<RawFd>,
     pub(super) at: u64,

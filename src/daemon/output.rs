@@ -6,13 +6,13 @@ use super::Daemon;
 use super::capture::Which;
 use super::client::{Clearing, Task};
 use super::commands::{Answer, exit};
-use super::tail::Tail;
+use super::tail::{Source, Tail};
 use crate::config::{LogTarget, Output};
 use crate::protocol::{End, Reply, ResultRow, Stream};
 use crate::supervisor::Process;
 
-/// Logs to read, each with the name to show where there are several.
-type Logs = Result<Vec<(Option<String>, PathBuf)>, Answer>;
+/// Logs to read.
+type Logs = Result<Vec<Source>, Answer>;
 
 impl Daemon {
     /// The logs of a stream of the processes that a selector means.
@@ -26,8 +26,9 @@ impl Daemon {
         let mut logs = Vec::new();
         for process in ids.into_iter().filter_map(|id| self.supervisor.get(id)) {
             let name = process.name();
+            let of = Some((process.program.name.to_string(), process.index));
             match self.log_path(process, which) {
-                Ok(path) => logs.push((several.then_some(name), path)),
+                Ok(path) => logs.push(Source { name: several.then_some(name), of, path }),
                 Err(why) => {
                     let error = format!("{name}: its {} {why}", which.name());
                     return Err(vec![Reply::failed(exit::FAILED, error)]);
@@ -84,7 +85,7 @@ impl Daemon {
             Err(vec![Reply::failed(exit::FAILED, error)])
         };
         match &self.config.daemon.log.target {
-            LogTarget::File(path) => Ok(vec![(None, path.clone())]),
+            LogTarget::File(path) => Ok(vec![Source { name: None, of: None, path: path.clone() }]),
             LogTarget::Stderr => no_file("stderr"),
             LogTarget::Syslog => no_file("syslog"),
         }

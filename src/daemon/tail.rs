@@ -2,7 +2,8 @@
 //!
 //! Reads are bounded, whatever the size of the file. Who follows is served on a beat: a file
 //! that was renamed is read to its end, and then its successor, which by then may have been
-//! renamed in turn; one that became shorter is read from its beginning.
+//! renamed in turn; one that became shorter is read from its beginning. The log of a process that was
+//! removed ends where nothing more is written to it and all has been read.
 
 mod kept;
 mod order;
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 use order::Mark;
 
 use crate::logger::numbered;
-use crate::protocol::{OutputRow, Reply};
+use crate::protocol::{GoneRow, OutputRow, Reply};
 use crate::sys::files;
 
 /// How often somebody who follows is served.
@@ -45,11 +46,23 @@ pub(super) struct Tail {
     pub(super) due: Instant,
 }
 
+/// A log that is to be read.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// The process, where there are several: then only whole lines are handed out.
+    pub(super) name: Option<String>,
+    /// Its program and number; none: it is the daemon's own.
+    pub(super) of: Option<(String, u32)>,
+    pub(super) path: PathBuf,
+}
+
 #[derive(Debug)]
 struct Tailed {
-    /// The process, where there are several: then only whole lines are handed out.
-    name: Option<String>,
-    path: PathBuf,
+    source: Source,
+    /// What the process was called, if it was removed.
+    gone: Option<String>,
+    /// Nothing more is written to it.
+    is_whole: bool,
     /// None: there is no such file yet.
     file: Option<File>,
     /// So far it has been handed out, in bytes.
@@ -59,7 +72,7 @@ struct Tailed {
 impl Tail {
     /// The last lines of each log, and the way to go on. The error names the log.
     pub(super) fn start(
-        logs: Vec<(Option<String>, PathBuf)>,
+        logs: Vec<Source>,
         lines: usize,
         now: Instant,
     ) -> Result<(Self, Vec<Reply>), String> {
@@ -69,32 +82,55 @@ impl Tail {
         let share = FAR_ENOUGH / u64::try_from(logs.len().max(1)).unwrap_or(1);
         let mut tail = Self { logs: Vec::new(), due: now + BEAT };
         let mut replies = Vec::new();
-        for (name, path) in logs {
-            let (log, bytes) = Tailed::open(name, path, lines, share)?;
-            replies.extend(pieces(log.name.as_ref(), bytes));
+        for source in logs {
+            let (log, bytes) = Tailed::open(source, lines, share)?;
+            replies.extend(pieces(log.source.name.as_ref(), bytes));
             tail.logs.push(log);
         }
         Ok((tail, replies))
     }
 
-    /// What has been added since.
-    pub(super) fn more(&mut self, now: Instant) -> Vec<Reply> {
+    /// A process was removed, by the name that it had.
+    pub(super) fn lose(&mut self, program: &str, index: u32, name: &str) {
+        let is_its = |of: &(String, u32)| of.0 == program && of.1 == index;
+        for log in self.logs.iter_mut().filter(|log| log.source.of.as_ref().is_some_and(is_its)) {
+            log.gone = Some(name.to_owned());
+        }
+    }
+
+    /// What has been added since. Of a process that was removed `is_written` says whether what it has
+    /// printed may still be on its way. The name of the last one, if no log is left.
+    pub(super) fn more(
+        &mut self,
+        now: Instant,
+        is_written: impl Fn(&str, u32) -> bool,
+    ) -> (Vec<Reply>, Option<String>) {
         self.due = now + BEAT;
         let mut replies = Vec::new();
-        for log in &mut self.logs {
+        let mut last = None;
+        self.logs.retain_mut(|log| {
+            let is_written = |(program, index): &(String, u32)| is_written(program, *index);
+            log.is_whole = log.gone.is_some() && !log.source.of.as_ref().is_some_and(is_written);
             let (bytes, is_all) = log.on_a_beat();
-            replies.extend(pieces(log.name.as_ref(), bytes));
+            replies.extend(pieces(log.source.name.as_ref(), bytes));
             if !is_all {
                 self.due = now + SHORT_BEAT;
             }
-        }
-        replies
+            if !log.is_whole || !is_all {
+                return true;
+            }
+            last.clone_from(&log.gone);
+            replies.extend(log.gone_row().map(Reply::Gone));
+            false
+        });
+        (replies, last.filter(|_| self.logs.is_empty()))
     }
 }
 
 /// The last lines of one log, of which no more than `most` bytes are read. The error names the log.
 pub(super) fn end_of(path: PathBuf, lines: usize, most: u64) -> Result<Vec<u8>, String> {
-    Tailed::open(None, path, lines, most).map(|(_, bytes)| bytes)
+    let source = Source { name: None, of: None, path };
+    Tailed::open(source, lines, most).map(|(_, bytes)| bytes)
 }
 
 /// Replies of a bounded size: of several logs whole lines, of one whole characters.
@@ -116,14 +152,11 @@ fn pieces(name: Option<&String>, bytes: Vec<u8>) -> Vec<Reply> {
 }
 
 impl Tailed {
-    fn open(
-        name: Option<String>,
-        path: PathBuf,
-        lines: usize,
-        share: u64,
-    ) -> Result<(Self, Vec<u8>), String> {
+    fn open(source: Source, lines: usize, share: u64) -> Result<(Self, Vec<u8>), String> {
+        let path = source.path.clone();
         let failed =
             |error: &io::Error| format!("reading {}: {}", path.display(), crate::sys::cause(error));
+        let new = |source, file, at| Self { source, gone: None, is_whole: false, file, at };
         let mut file = match files::read_log(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -131,7 +164,7 @@ impl Tailed {
                 let file = files::read_log(&numbered(&path, 1)).ok();
                 let about = file.as_ref().and_then(|file| file.metadata().ok());
                 let at = about.map_or(0, |about| about.len());
-                return Ok((Self { name, path, file, at }, Vec::new()));
+                return Ok((new(source, file, at), Vec::new()));
             }
             Err(error) => return Err(failed(&error)),
         };
@@ -147,14 +180,20 @@ impl Tailed {
             });
             bytes.splice(0..0, earlier.unwrap_or_default());
         }
-        let mut log = Self { name, path, file: Some(file), at };
-        if log.name.is_some() {
+        let mut log = new(source, Some(file), at);
+        if log.source.name.is_some() {
             let whole = whole_lines(&bytes);
             let rest = u64::try_from(bytes.len() - whole).unwrap_or(0);
             log.at = log.at.saturating_sub(rest);
             bytes.truncate(whole);
         }
         Ok((log, bytes))
+    }
+
+    /// That it was removed, where it is one of several: by the name that stands before its lines.
+    fn gone_row(&self) -> Option<GoneRow> {
+        let (program, index) = self.source.of.clone()?;
+        Some(GoneRow { name: self.source.name.clone()?, program, index })
     }
 
     /// What has been added, through as many files as it takes; and whether that is all.
@@ -178,7 +217,7 @@ impl Tailed {
     fn more(&mut self) -> io::Result<(Vec<u8>, bool)> {
         let mut bytes = Vec::new();
         let Some(file) = &mut self.file else {
-            self.file = order::open_after(&self.path, None);
+            self.file = order::open_after(&self.source.path, None);
             return Ok((bytes, self.file.is_some()));
         };
         let about = file.metadata()?;
@@ -186,11 +225,11 @@ impl Tailed {
             self.at = 0;
         }
         // Before it is read: one that is renamed in between may have grown since.
-        let grows = Mark::of(&about).is_at(&self.path);
+        let grows = !self.is_whole && Mark::of(&about).is_at(&self.source.path);
         file.seek(SeekFrom::Start(self.at))?;
         let limit = u64::try_from(AT_ONCE).unwrap_or(u64::MAX);
         file.take(limit).read_to_end(&mut bytes)?;
-        let whole = match self.name {
+        let whole = match self.source.name {
             Some(_) => whole_lines(&bytes),
             None => whole_characters(&bytes),
         };
@@ -209,7 +248,7 @@ impl Tailed {
     fn go_on(&mut self) -> io::Result<bool> {
         let Some(file) = &self.file else { return Ok(false) };
         let mark = Mark::of(&file.metadata()?);
-        let Some(next) = order::open_after(&self.path, Some(mark)) else { return Ok(false) };
+        let Some(next) = order::open_after(&self.source.path, Some(mark)) else { return Ok(false) };
         // What may have been added between the last read and the renaming comes first.
         if file.metadata()?.len() <= self.at {
             (self.file, self.at) = (Some(next), 0);
@@ -263,6 +302,12 @@ mod tests {
         replies.iter().map(of).collect()
     }
 
+    fn more(tail: &mut Tail, now: Instant) -> Vec<Reply> {
+        let (replies, last) = tail.more(now, |_, _| false);
+        assert_eq!(last, None);
+        replies
+    }
+
     struct Log {
         folder: tempfile::TempDir,
         now: Instant,
@@ -287,7 +332,8 @@ mod tests {
         }
 
         fn tail(&self, name: Option<&str>, lines: usize) -> (Tail, String) {
-            let logs = vec![(name.map(str::to_owned), self.path())];
+            let of = Some(("web".to_owned(), 0));
+            let logs = vec![Source { name: name.map(str::to_owned), of, path: self.path() }];
             let (tail, replies) = Tail::start(logs, lines, self.now).unwrap();
             (tail, text(&replies))
         }
@@ -319,7 +365,7 @@ mod tests {
         let mut all = |log: &Log| {
             let mut seen = String::new();
             for _ in 0..6 {
-                seen += &text(&tail.more(log.now));
+                seen += &text(&more(&mut tail, log.now));
             }
             seen
         };
@@ -354,13 +400,13 @@ mod tests {
                 Some(_) => rotate(&log),
             }
             let (mut tail, seen) = log.tail(None, 0);
-            assert_eq!((seen.as_str(), text(&tail.more(log.now)).as_str()), ("", ""));
+            assert_eq!((seen.as_str(), text(&more(&mut tail, log.now)).as_str()), ("", ""));
             for line in ["one\n", "two\n"] {
                 log.add(line);
                 rotate(&log);
             }
             log.add("three\n");
-            assert_eq!(text(&tail.more(log.now)), "one\ntwo\nthree\n");
+            assert_eq!(text(&more(&mut tail, log.now)), "one\ntwo\nthree\n");
         }
     }
 
@@ -374,7 +420,7 @@ mod tests {
             fs::rename(log.path(), numbered(&log.path(), 1)).unwrap();
         }
         log.add("four\n");
-        assert_eq!(text(&tail.more(log.now)), "two\nthree\nfour\n");
+        assert_eq!(text(&more(&mut tail, log.now)), "two\nthree\nfour\n");
         assert_eq!(tail.due, log.now + BEAT);
     }
 
@@ -389,7 +435,7 @@ mod tests {
             log.add("last\n");
             let mut replies = Vec::new();
             for _ in 0..20 {
-                replies.extend(tail.more(log.now));
+                replies.extend(more(&mut tail, log.now));
             }
             for reply in &replies {
                 let piece = text(std::slice::from_ref(reply));
@@ -403,11 +449,11 @@ mod tests {
     fn what_was_added_just_before_a_renaming_is_read_of_several_logs_too() {
         let log = Log::new("one\nbeg");
         let (mut tail, seen) = log.tail(Some("web"), 2);
-        assert_eq!((seen.as_str(), text(&tail.more(log.now)).as_str()), ("one\n", ""));
+        assert_eq!((seen.as_str(), text(&more(&mut tail, log.now)).as_str()), ("one\n", ""));
         log.add("un\n");
         fs::rename(log.path(), numbered(&log.path(), 1)).unwrap();
         log.add("two\n");
-        assert_eq!(text(&tail.more(log.now)), "begun\ntwo\n");
+        assert_eq!(text(&more(&mut tail, log.now)), "begun\ntwo\n");
     }
 
     #[test]
@@ -418,11 +464,35 @@ mod tests {
         log.add(&line.repeat(2000));
         let mut seen = 0;
         while seen < 200_000 {
-            let more = text(&tail.more(log.now)).len();
+            let more = text(&more(&mut tail, log.now)).len();
             assert!((1..2 * AT_ONCE).contains(&more), "{more}");
             seen += more;
         }
-        assert_eq!(text(&tail.more(log.now)), "");
+        assert_eq!(text(&more(&mut tail, log.now)), "");
         assert_eq!(tail.due, log.now + BEAT);
+    }
+
+    #[test]
+    fn the_log_of_one_that_was_removed_ends_when_all_that_is_written_has_been_read() {
+        for name in [None, Some("web:0")] {
+            let log = Log::new("one\n");
+            let (mut tail, _) = log.tail(name, 0);
+            tail.lose("web", 1, "web:1");
+            log.add("two\nthr");
+            let begun = if name.is_some() { "two\n" } else { "two\nthr" };
+            assert_eq!(text(&more(&mut tail, log.now)), begun);
+            tail.lose("web", 0, "web:0");
+            let (replies, last) =
+                tail.more(log.now, |program, index| (program, index) == ("web", 0));
+            assert_eq!((replies, last), (Vec::new(), None), "some may be on its way");
+            log.add("ee");
+            let (mut replies, last) = tail.more(log.now, |_, _| false);
+            assert_eq!(last.as_deref(), Some("web:0"));
+            if name.is_some() {
+                let gone = replies.pop().unwrap();
+                assert!(matches!(gone, Reply::Gone(row) if row.name == "web:0"));
+            }
+            assert_eq!(format!("{begun}{}", text(&replies)), "two\nthree");
+        }
     }
 }

@@ -7,8 +7,10 @@
 //!
 //! What is told of may have been waiting for that: only changes after the ask answer it.
 
+use std::rc::Rc;
+
 use super::client::{Goal, Task, Waiting};
-use super::commands::REMOVED;
+use super::commands::{REMOVED, exit};
 use super::{Daemon, words};
 use crate::protocol::{Reply, ResultRow};
 use crate::supervisor::{Change, Id, Process, State, Supervisor};
@@ -48,9 +50,16 @@ impl Daemon {
         }
     }
 
-    /// A process has gone for good.
-    pub(super) fn gone(&mut self, id: Id) {
+    /// A process has gone for good. Who follows its output goes on with that of another that has
+    /// come in its place.
+    pub(super) fn gone(&mut self, id: Id, name: &str, program: &Rc<str>, index: u32) {
+        let is_replaced = self.supervisor.find(program, index).is_some();
         for client in &mut self.clients {
+            if let Task::Tail(tail) = &mut client.task
+                && !is_replaced
+            {
+                tail.lose(program, index, name);
+            }
             let Task::Wait(waiting) = &client.task else { continue };
             let ok = waiting.goal == Goal::Stop;
             let message = REMOVED.to_owned();
@@ -74,8 +83,14 @@ impl Daemon {
                 continue;
             }
             if let Task::Tail(tail) = &mut client.task {
-                let replies = tail.more(self.now.at);
+                let is_written = |program: &str, index| self.captures.may_write(program, index);
+                let (replies, last) = tail.more(self.now.at, is_written);
                 replies.iter().for_each(|reply| client.send(reply));
+                if let Some(name) = last {
+                    client.task = Task::None;
+                    let error = format!("{name}: {REMOVED}: nothing is left to follow");
+                    client.send(&Reply::failed(exit::FAILED, error));
+                }
                 continue;
             }
             client.give_up(|id| {

@@ -8,6 +8,8 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
 
+use serde_json::json;
+
 use crate::bench::{Bench, children, is_root, proc, signal, taskmaster};
 use crate::survive::upgrade::start_replaceable;
 
@@ -215,6 +217,51 @@ fn tail_shows_the_end_and_follows_through_rotation_and_truncation() {
     assert!(!bench.path("a.log.1").exists());
     print("after\n");
     assert_eq!(follower.line(), "after\n");
+}
+
+#[test]
+fn who_follows_one_that_is_removed_is_shown_its_last_words_and_then_the_end() {
+    for capture in ["", ", stdout: a.log"] {
+        let program = format!("a: {{cmd: sh run, starttime: 0, stoptime: 1000{capture}}}");
+        let mut bench = Bench::new("");
+        bench.write("run", "trap 'printf bye; exit' TERM\necho up\nsleep 1000 & wait\n");
+        bench.configure(&program);
+        bench.start();
+        bench.until("it is up", |bench| bench.ctl("tail a").out == "up\n");
+        let mut one = bench.client();
+        one.send("tail -f -n 1 a");
+        assert_eq!(one.line().unwrap()["output"]["text"], "up\n");
+        bench.configure("other: {cmd: sleep 1000}");
+        assert_eq!(bench.ctl("reload").status, 0);
+        let answer = one.answer();
+        assert_eq!((&answer[0]["output"]["text"], answer.len()), (&"bye".into(), 2), "{answer:?}");
+        let error = "a: removed from the configuration: nothing is left to follow";
+        assert_eq!(answer[1], json!({"end": {"exit": 1, "error": error}}));
+    }
+}
+
+#[test]
+fn who_follows_several_goes_on_while_one_is_left() {
+    let program = |number: u32| format!("a: {{cmd: sh run, starttime: 0, numprocs: {number}}}\n");
+    let mut bench = Bench::new("");
+    let script = "trap 'printf bye; exit' TERM\ntouch up$TASKMASTER_INDEX\nsleep 1000 & wait\n";
+    bench.write("run", script);
+    bench.configure(&program(2));
+    bench.start();
+    bench.until("they are up", |bench| (0..2).all(|n| bench.path(&format!("up{n}")).exists()));
+    let mut client = bench.client();
+    client.send("tail -f a");
+    let output = |index: u32| json!({"output": {"name": format!("a:{index}"), "text": "bye"}});
+    let gone = |index: u32| json!({"gone": {"name": format!("a:{index}"), "program": "a", "index": index}});
+    bench.configure(&program(1));
+    assert_eq!(bench.ctl("reload").status, 0);
+    let told = [(); 2].map(|()| client.line().unwrap());
+    assert_eq!(told, [output(1), gone(1)]);
+    bench.configure("other: {cmd: sleep 1000}");
+    assert_eq!(bench.ctl("reload").status, 0);
+    let answer = client.answer();
+    assert_eq!(answer[..answer.len() - 1], [output(0), gone(0)]);
+    assert_eq!(answer.last().unwrap()["end"]["exit"], 1);
 }
 
 #[test]
