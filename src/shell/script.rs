@@ -1,7 +1,9 @@
 //! Commands on standard input, one a line: where that is no terminal, or one that can move no
 //! cursor, so that there is no line to edit on it.
 
+use std::fs::File;
 use std::io::{ErrorKind, Read as _};
+use std::os::fd::AsFd as _;
 
 use super::connection::Connection;
 use super::exchange::{Asked, perform, understand};
@@ -10,6 +12,7 @@ use super::printer::Printer;
 use super::prompt::{PROMPT, greeting};
 use super::target::Target;
 use crate::protocol::{LINE_LIMIT, LineError, Lines, split};
+use crate::sys::poll::{Interest, Poller};
 use crate::sys::{cause, term};
 
 /// Talks with a person on a terminal that edits lines by itself. `how` is what there is to say
@@ -47,6 +50,24 @@ pub(super) fn run(
     Script { target, connection: Some(connection), printer, prompt: "", status: 0 }.read()
 }
 
+/// What is typed next, and how many bytes of it; none: Ctrl-C, however soon before the wait.
+fn next_bytes(input: &mut File, bytes: &mut [u8]) -> std::io::Result<Option<usize>> {
+    if let Some(interrupts) = term::interrupt_fd() {
+        let mut poller = Poller::new();
+        poller.add(input.as_fd(), Interest::Read);
+        poller.add(interrupts, Interest::Read);
+        poller.wait(None)?;
+        if term::interrupted() {
+            return Ok(None);
+        }
+    }
+    input.read(bytes).map(Some)
+}
+
+fn cannot_read(error: &std::io::Error) -> Failure {
+    Failure::new(Kind::Failed, format!("cannot read commands: {}", cause(error)))
+}
+
 /// Whether to go on.
 #[derive(PartialEq, Eq)]
 enum Go {
@@ -69,7 +90,9 @@ impl Script<'_> {
     fn read(&mut self) -> Result<u8, Failure> {
         let mut lines = Lines::new(LINE_LIMIT);
         let mut bytes = [0; 4096];
-        let mut input = std::io::stdin().lock();
+        // Not through std's buffer: poll(2) knows nothing of what waits there.
+        let input = std::io::stdin().as_fd().try_clone_to_owned();
+        let mut input = File::from(input.map_err(|error| cannot_read(&error))?);
         loop {
             while let Some(line) = lines.next_line() {
                 if self.line(line)? == Go::Out {
@@ -77,18 +100,13 @@ impl Script<'_> {
                 }
             }
             self.printer.print(self.prompt)?;
-            match input.read(&mut bytes) {
-                Ok(0) => break,
-                Ok(count) => lines.push(bytes.get(..count).unwrap_or_default()),
-                // Ctrl-C: the terminal has dropped the line.
-                Err(error) if error.kind() == ErrorKind::Interrupted && term::interrupted() => {
-                    self.printer.print("\n")?;
-                }
+            match next_bytes(&mut input, &mut bytes) {
+                Ok(Some(0)) => break,
+                Ok(Some(count)) => lines.push(bytes.get(..count).unwrap_or_default()),
+                // The terminal has dropped the line.
+                Ok(None) => self.printer.print("\n")?,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => {
-                    let why = format!("cannot read commands: {}", cause(&error));
-                    return Err(Failure::new(Kind::Failed, why));
-                }
+                Err(error) => return Err(cannot_read(&error)),
             }
         }
         if lines.len() > 0 {

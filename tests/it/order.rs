@@ -441,7 +441,7 @@ fn a_daemon_whose_work_is_over_before_it_has_begun_ends_too() {
     let (status, bench) =
         ends_by_itself("", &(job(", critical: yes") + "web: {cmd: sleep 1000, starttime: 0}\n"));
     assert_eq!(status, 127);
-    assert!(bench.log().contains("stopped name=web"), "{}", bench.log());
+    assert!(bench.log().contains("job is critical, and FATAL"), "{}", bench.log());
 }
 
 #[test]
