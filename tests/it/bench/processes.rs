@@ -66,10 +66,15 @@ pub fn children(pid: i32) -> Vec<i32> {
         .collect()
 }
 
-/// The children of a daemon, but for its logger.
+/// The children of a daemon, but for its logger, which is to be told by what it executes.
 pub fn programs_of(pid: i32) -> Vec<i32> {
-    children(pid)
-        .into_iter()
-        .filter(|pid| proc(*pid, "cmdline") != "taskmaster\0logger\0")
-        .collect()
+    let is_on_its_way = |pid: i32| {
+        let stat = proc(pid, "stat");
+        proc(pid, "cmdline").is_empty() && !stat.is_empty() && !stat.contains(") Z ")
+    };
+    let is_logger = |pid: &i32| {
+        until("it is executed, or has ended", || !is_on_its_way(*pid));
+        proc(*pid, "cmdline") == "taskmaster\0logger\0"
+    };
+    children(pid).into_iter().filter(|pid| !is_logger(pid)).collect()
 }
