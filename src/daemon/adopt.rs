@@ -53,9 +53,10 @@ impl Daemon {
             return Ok(Vec::new());
         }
         self.log(Level::Warning, "the last daemon did not end in order", &[]);
-        let logger = past.logger.filter(|logger| logger.boot == self.journal.boot());
+        let loggers = past.loggers.iter().filter(|logger| logger.boot == self.journal.boot());
+        let loggers: Vec<_> = loggers.map(|logger| (logger.pid, logger.seen)).collect();
         let adoptions = self.take_over_processes(past, config)?;
-        self.find_captures(logger.map(|logger| (logger.pid, logger.seen)));
+        self.find_captures(&loggers);
         Ok(adoptions)
     }
 

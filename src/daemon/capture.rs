@@ -47,6 +47,8 @@ pub(super) struct Captures {
     pub(super) known: BTreeMap<u64, Known>,
     pub(super) last_id: u64,
     pub(super) logger: Option<Logger>,
+    /// The one whose place it takes, until that has ended: see [`super::logger`].
+    pub(super) before: Option<Logger>,
     /// The pipes that are captured no more, until the logger has emptied them, and no more than a
     /// few: should it end before that, the next one does.
     pub(super) leaving: VecDeque<Captured>,
@@ -304,8 +306,10 @@ impl Captures {
 
     /// A stream is recorded again. The stream, and what it lost in all.
     pub(super) fn recovered(&mut self, id: u64) -> Option<(Whose, u64)> {
-        self.known.get_mut(&id)?.is_losing = false;
-        self.known.get(&id).map(|known| (known.whose(), self.lost_in_all(known)))
+        // Two may tell of the same: one that ended, and the one in its place.
+        let was_losing = std::mem::take(&mut self.known.get_mut(&id)?.is_losing);
+        let known = self.known.get(&id).filter(|_| was_losing)?;
+        Some((known.whose(), self.lost_in_all(known)))
     }
 
     /// What a stream lost since the daemon started, however often it was captured anew.
@@ -345,12 +349,17 @@ impl Captures {
     /// Whether a logger has to be started now.
     pub(super) fn wants_logger(&self, now: Instant) -> bool {
         let may_start = self.attempts.not_before().is_none_or(|at| at <= now) && !self.is_closing;
-        self.has_work() && self.logger.is_none() && may_start
+        self.lacks_logger() && may_start
+    }
+
+    fn lacks_logger(&self) -> bool {
+        let is_in_place = |logger: &Logger| !logger.is_outdated || self.before.is_some();
+        self.has_work() && !self.logger.as_ref().is_some_and(is_in_place)
     }
 
     /// When one has to be started.
     pub(super) fn due(&self) -> Option<Instant> {
-        let waits = self.has_work() && self.logger.is_none() && !self.is_closing;
+        let waits = self.lacks_logger() && !self.is_closing;
         let start = self.attempts.not_before().filter(|_| waits);
         [start, self.held_until].into_iter().flatten().min()
     }
@@ -364,20 +373,21 @@ impl Captures {
         let Some(logger) = self.logger.as_mut().filter(|logger| !logger.has_its_last) else {
             return;
         };
-        while let Some(order) = self.orders.front() {
-            let reader = match order {
+        while let Some(order) = next(&self.orders, self.before.as_ref()) {
+            let with = match order {
+                Order::Await => self.before.as_ref().map(Logger::hold),
                 Order::Add(stream) => {
                     let known = self.known.get(&stream.id);
                     let captured = known.and_then(|known| self.pipes.get(&known.key));
                     let captured = captured.filter(|captured| captured.id == stream.id);
                     let leaving = || self.leaving.iter().find(|left| left.id == stream.id);
-                    captured.or_else(leaving).map(|captured| captured.pipe.reader())
+                    captured.or_else(leaving).map(|captured| captured.pipe.reader().map(Some))
                 }
                 _ => None,
             };
-            let reader = match (order, reader) {
-                // Removed before it could be told of.
-                (Order::Add(_), None) => {
+            let with = match (order, with) {
+                // Removed, or ended, before it could be told of.
+                (Order::Add(_) | Order::Await, None | Some(Ok(None))) => {
                     self.orders.pop_front();
                     continue;
                 }
@@ -385,14 +395,14 @@ impl Captures {
                     self.held_until = Some(now + PAUSE);
                     return;
                 }
-                (_, Some(Ok(reader))) => Some(reader),
+                (_, Some(Ok(with))) => with,
                 (_, None) => None,
             };
             let Ok(message) = order.encode() else {
                 self.orders.pop_front();
                 continue;
             };
-            match logger.channel.send(&message, reader.as_ref().map(AsFd::as_fd)) {
+            match logger.channel.send(&message, with.as_ref().map(AsFd::as_fd)) {
                 Ok(()) => {
                     // What comes after it is for the next one.
                     logger.has_its_last = matches!(order, Order::Finish);
@@ -405,16 +415,34 @@ impl Captures {
                 Err(_) => return,
             }
         }
+        // It holds every pipe: the one before it may go.
+        if let Some(before) = &mut self.before {
+            before.finish();
+        }
     }
 
-    /// The channel, and what to poll it for.
-    pub(super) fn channel(&self) -> Option<(BorrowedFd<'_>, Interest)> {
-        let logger = self.logger.as_ref()?;
-        let channel = &logger.channel;
-        let has_some = !self.orders.is_empty() && !logger.has_its_last;
-        let sends = has_some && self.held_until.is_none();
-        Some((channel.as_fd(), if sends { Interest::Both } else { Interest::Read }))
+    /// The channels, and what to poll them for.
+    pub(super) fn channels(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Interest)> {
+        let has_some = next(&self.orders, self.before.as_ref()).is_some();
+        let may_send = self.held_until.is_none();
+        let logger = self.logger.as_ref();
+        let of_logger = logger.map(|logger| (logger, has_some && !logger.has_its_last));
+        let is_told_all = logger.is_some() && !has_some;
+        let of_before = self
+            .before
+            .as_ref()
+            .map(|before| (before, is_told_all && before.is_finishing && !before.has_its_last));
+        of_before.into_iter().chain(of_logger).map(move |(logger, has_some)| {
+            let sends = may_send && has_some;
+            (logger.channel.as_fd(), if sends { Interest::Both } else { Interest::Read })
+        })
     }
+}
+
+/// The order that can be sent next. Until the one before has ended, a logger does no more than take pipes.
+fn next<'a>(orders: &'a VecDeque<Order>, before: Option<&Logger>) -> Option<&'a Order> {
+    let is_early = |order: &&Order| matches!(order, Order::Await | Order::Add(_));
+    orders.front().filter(|order| before.is_none() || is_early(order))
 }
 
 pub(super) fn stream(id: u64, (program, index, which): &Key, settings: &Settings) -> Stream {
@@ -490,6 +518,15 @@ mod tests {
         assert_eq!(captures.removed(second), Some((gone(0), 14)));
         captured(&mut captures, 1);
         assert_eq!(lost(&captures), 0);
+    }
+
+    #[test]
+    fn two_loggers_that_tell_of_the_same_recovery_make_one() {
+        let mut captures = Captures::default();
+        let id = captured(&mut captures, 1)[0];
+        captures.count_lost(id, 5);
+        assert_eq!(captures.recovered(id), Some(((key(0), None), 5)));
+        assert_eq!(captures.recovered(id), None);
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl Daemon {
             }
             None if self.captures.is_logger(pid) => {
                 wait::reap(pid);
-                self.logger_ended(exit);
+                self.logger_ended(pid, exit);
             }
             None if self.probes.is_command(pid) => {
                 self.kill_rest(pid);

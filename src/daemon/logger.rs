@@ -3,15 +3,18 @@
 //! One that this daemon started is its child; one that an earlier daemon started has ended when
 //! its channel is closed. The next daemon finds it by the door in the state folder, and gets the
 //! pipes back from it. Where it has ended too, those of programs that live are had from them.
+//! After an upgrade another takes its place: see [`succession`].
 
 mod attempts;
+mod found;
+mod succession;
 
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub(super) use attempts::Attempts;
 
@@ -20,20 +23,15 @@ use super::handover::{KeptLogger, KeptStream};
 use crate::logger::{Order, Report, Stream};
 use crate::supervisor::Pid;
 use crate::sys::channel::Channel;
-use crate::sys::door::{self, Door};
+use crate::sys::door::Door;
 use crate::sys::handover::inherited;
-use crate::sys::pidfd::PidFd;
+use crate::sys::identity;
 use crate::sys::pipe::Pipe;
-use crate::sys::poll::{Interest, Poller};
 use crate::sys::record::Record;
 use crate::sys::spawn::{Extras, Failure, Launcher, Mode, Recipe, Step};
-use crate::sys::{clock, identity, signals};
 
 /// The longest report, in bytes.
 const LONGEST: usize = 64 * 1024;
-
-/// How long one that is found may take to tell what it has.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A logger at work.
 #[derive(Debug)]
@@ -43,6 +41,8 @@ pub(super) struct Logger {
     /// Whether it is a child of this daemon's.
     pub(super) is_child: bool,
     pub(super) channel: Channel,
+    /// Whether it is of the version before, and another is to take its place.
+    pub(super) is_outdated: bool,
     /// Whether it has been told to finish.
     pub(super) is_finishing: bool,
     /// And has been sent that.
@@ -51,7 +51,25 @@ pub(super) struct Logger {
 
 impl Logger {
     fn new(known: Option<(Pid, u64)>, is_child: bool, channel: Channel) -> Self {
-        Self { known, is_child, channel, is_finishing: false, has_its_last: false }
+        let (is_outdated, is_finishing, has_its_last) = (false, false, false);
+        Self { known, is_child, channel, is_outdated, is_finishing, has_its_last }
+    }
+
+    /// Whether it is the child of this number.
+    fn is(&self, pid: Pid) -> bool {
+        self.is_child && self.known.is_some_and(|(known, _)| known == pid)
+    }
+
+    /// Adds what it has to tell. Whether it is no child and has ended.
+    fn tell(&self, reports: &mut Vec<Report>) -> bool {
+        let mut buffer = vec![0; LONGEST];
+        loop {
+            match hear(&self.channel, &mut buffer) {
+                Heard::Report(report, _) => reports.push(report),
+                Heard::Nothing => return false,
+                Heard::End => return !self.is_child,
+            }
+        }
     }
 }
 
@@ -59,8 +77,8 @@ impl Logger {
 pub(super) struct Ground<'a> {
     pub(super) launcher: &'a mut Launcher,
     pub(super) null: BorrowedFd<'a>,
-    /// Where its door is to be.
-    pub(super) door: PathBuf,
+    /// Where its door is to be, and where it is while another logger has that.
+    pub(super) doors: [PathBuf; 2],
     /// What it leaves behind about itself.
     pub(super) record: Option<Record>,
 }
@@ -88,7 +106,8 @@ fn hear(channel: &Channel, buffer: &mut [u8]) -> Heard {
 }
 
 impl Captures {
-    /// Starts the logger and has it told of all pipes.
+    /// Starts the logger and has it told of all pipes. It takes the place of one that is outdated, and
+    /// waits for the end of that.
     ///
     /// # Errors
     /// Why not. It is tried again in a while, see [`Attempts`].
@@ -96,8 +115,10 @@ impl Captures {
         self.attempts.start(now);
         let launching = |cause| Failure { step: Step::Launching, cause };
         let (ours, theirs) = Channel::pair().map_err(launching)?;
+        let takes_a_place = self.before.is_some() || self.logger.is_some();
         // Without a door it does its work as well, but not beyond this daemon.
-        let door = Door::open(&on.door).ok();
+        let [in_place, meanwhile] = &on.doors;
+        let door = Door::open(if takes_a_place { meanwhile } else { in_place }).ok();
         let door = door.as_ref().map_or(on.null, AsFd::as_fd).as_raw_fd();
         let time_zone =
             std::env::var("TZ").ok().and_then(|tz| CString::new(format!("TZ={tz}")).ok());
@@ -119,6 +140,10 @@ impl Captures {
         };
         let pid = on.launcher.launch(&recipe, Mode::Together)?.pid;
         self.tell_all();
+        if takes_a_place {
+            self.before = self.before.take().or_else(|| self.logger.take());
+            self.orders.push_front(Order::Await);
+        }
         let known = Some((pid, identity::moment().unwrap_or(0)));
         self.logger = Some(Logger::new(known, true, ours));
         Ok(pid)
@@ -129,12 +154,7 @@ impl Captures {
     /// files is still to be done.
     fn tell_all(&mut self) {
         let all = self.pipes.values().chain(&self.leaving);
-        let add = |c: &Captured| {
-            let known = self.known.get(&c.id)?;
-            let stream = stream(c.id, &known.key, &c.settings);
-            Some(Order::Add(Stream { is_losing: known.is_losing, ..stream }))
-        };
-        let adds: Vec<Order> = all.filter_map(add).collect();
+        let adds: Vec<Order> = all.filter_map(|captured| self.add_of(captured)).collect();
         // Those whose pipes are not here any more, too: so each is answered for, and its end is told.
         let left = self.known.iter().filter(|(_, known)| known.is_leaving);
         let removes: Vec<Order> = left.map(|(id, _)| Order::Remove { id: *id }).collect();
@@ -143,85 +163,17 @@ impl Captures {
         self.orders = adds.into_iter().chain(removes).chain(clears).collect();
     }
 
-    /// Finds the logger of an earlier daemon and takes its pipes. Should it be there and not answer,
-    /// it is ended: two must not read from one pipe. What is in the pipes stays there.
-    ///
-    /// # Errors
-    /// Why it is ended.
-    pub(super) fn find_logger(
-        &mut self,
-        door: &Path,
-        known: Option<(Pid, u64)>,
-    ) -> Result<(), String> {
-        let held = known.and_then(|(pid, seen)| PidFd::open(pid, seen).ok().flatten());
-        let held = held.filter(|logger| !logger.wait(Duration::ZERO));
-        let why = match door::enter(door).and_then(|channel| self.take_back(channel, known)) {
-            Ok(()) => return Ok(()),
-            Err(_) if held.is_none() => return Ok(()),
-            Err(error) => crate::sys::cause(&error),
-        };
-        if let Some(logger) = held {
-            let _ = logger.send(signals::KILL, false);
-            logger.wait(PATIENCE);
-        }
-        Err(why)
-    }
-
-    fn take_back(&mut self, channel: Channel, known: Option<(Pid, u64)>) -> io::Result<()> {
-        let until = clock::now() + PATIENCE;
-        let mut buffer = vec![0; LONGEST];
-        let mut found = Vec::new();
-        let mut poller = Poller::new();
-        loop {
-            match hear(&channel, &mut buffer) {
-                Heard::Report(Report::HoldsNoMore, _) => break,
-                Heard::Report(Report::Holds(stream), Some(end)) => found.push((stream, end)),
-                Heard::Report(..) => {}
-                Heard::End => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Heard::Nothing if clock::now() >= until => {
-                    return Err(io::ErrorKind::TimedOut.into());
-                }
-                Heard::Nothing => {
-                    poller.clear();
-                    poller.add(channel.as_fd(), Interest::Read);
-                    poller.wait(Some(until.saturating_duration_since(clock::now())))?;
-                }
-            }
-        }
-        for (stream, end) in found {
-            let is_losing = stream.is_losing;
-            let (id, key, settings) = read(stream);
-            self.last_id = self.last_id.max(id);
-            match (key, Pipe::of(&end)) {
-                (Some(key), Ok(pipe)) => {
-                    self.put(key, id, pipe, settings);
-                    if let Some(known) = self.known.get_mut(&id) {
-                        known.is_losing = is_losing;
-                    }
-                }
-                _ => self.orders.push_back(Order::Remove { id }),
-            }
-        }
-        self.logger = Some(Logger::new(known, false, channel));
-        Ok(())
+    /// The order to capture it.
+    fn add_of(&self, captured: &Captured) -> Option<Order> {
+        let known = self.known.get(&captured.id)?;
+        let stream = stream(captured.id, &known.key, &captured.settings);
+        Some(Order::Add(Stream { is_losing: known.is_losing, ..stream }))
     }
 
     /// Takes up a stream that an earlier daemon has begun.
     pub(super) fn put(&mut self, key: Key, id: u64, pipe: Pipe, settings: Settings) {
         self.known.insert(id, Known::new(key.clone()));
         self.pipes.insert(key, Captured { id, pipe, settings });
-    }
-
-    /// The pipe of this number is had from the process that writes to it, unless it is here.
-    pub(super) fn have_back(&mut self, key: Key, settings: Settings, pid: Pid, number: u64) {
-        if self.pipes.contains_key(&key) {
-            return;
-        }
-        if let Some(pipe) = Pipe::of_process(pid, number) {
-            self.last_id += 1;
-            self.orders.push_back(Order::Add(stream(self.last_id, &key, &settings)));
-            self.put(key, self.last_id, pipe, settings);
-        }
     }
 
     /// The streams by the numbers of their descriptors, for the next version.
@@ -248,17 +200,20 @@ impl Captures {
         self.pipes.values().chain(&self.leaving).filter_map(keep).collect()
     }
 
-    /// The logger, in the same way.
-    pub(super) fn keep_logger(&self) -> Option<KeptLogger> {
-        let logger = self.logger.as_ref()?;
-        let channel = logger.channel.as_fd().as_raw_fd();
-        Some(KeptLogger { known: logger.known, is_child: logger.is_child, channel })
+    /// The logger before this one, and this one, in the same way.
+    pub(super) fn keep_loggers(&self) -> [Option<KeptLogger>; 2] {
+        [&self.before, &self.logger].map(|logger| {
+            let Logger { known, is_child, channel, .. } = logger.as_ref()?;
+            let channel = channel.as_fd().as_raw_fd();
+            Some(KeptLogger { known: *known, is_child: *is_child, channel })
+        })
     }
 
     /// The descriptors of all that.
     pub(super) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let pipes = self.pipes.values().chain(&self.leaving).map(|captured| captured.pipe.as_fd());
-        pipes.chain(self.logger.as_ref().map(|logger| logger.channel.as_fd())).collect()
+        let loggers = self.before.iter().chain(&self.logger);
+        pipes.chain(loggers.map(|logger| logger.channel.as_fd())).collect()
     }
 
     /// What the version before this one kept.
@@ -269,7 +224,7 @@ impl Captures {
         &mut self,
         streams: Vec<KeptStream>,
         last_id: u64,
-        logger: Option<KeptLogger>,
+        loggers: [Option<KeptLogger>; 2],
     ) -> io::Result<()> {
         self.last_id = last_id;
         for kept in streams {
@@ -300,17 +255,23 @@ impl Captures {
                 self.pipes.insert(key, captured);
             }
         }
-        if let Some(KeptLogger { known, is_child, channel }) = logger {
-            let channel = Channel::from(inherited(channel)?);
-            self.logger = Some(Logger::new(known, is_child, channel));
-        }
+        let take = |KeptLogger { known, is_child, channel }| {
+            inherited(channel).map(|fd| Logger::new(known, is_child, Channel::from(fd)))
+        };
+        let [before, logger] = loggers;
+        self.before = before.map(take).transpose()?;
+        self.logger = logger.map(take).transpose()?;
         Ok(())
     }
 
-    /// Whether this is the pid of a child that is the logger.
+    /// Whether this is the pid of a child that is the logger, or the one before it.
     pub(super) fn is_logger(&self, pid: Pid) -> bool {
-        let known = self.logger.as_ref().filter(|logger| logger.is_child);
-        known.and_then(|logger| logger.known).is_some_and(|(known, _)| known == pid)
+        self.logger.as_ref().is_some_and(|logger| logger.is(pid)) || self.is_before(pid)
+    }
+
+    /// Whether it is that of a child that is the one before it.
+    pub(super) fn is_before(&self, pid: Pid) -> bool {
+        self.before.as_ref().is_some_and(|before| before.is(pid))
     }
 
     /// The logger has ended.
@@ -321,6 +282,10 @@ impl Captures {
     /// No more output will come: the logger moves what there is, and ends. True: it has.
     pub(super) fn is_closed(&mut self) -> bool {
         if !self.is_closing {
+            // The one in its place has not begun yet.
+            if self.before.is_some() {
+                return false;
+            }
             let is_at_work = self.logger.as_ref().is_some_and(|logger| !logger.is_finishing);
             // One that was told to finish before has not seen the last of it: the next one has to.
             if !is_at_work && (self.logger.is_some() || !self.pipes.is_empty()) {
@@ -345,29 +310,12 @@ impl Captures {
         self.logger.as_ref().is_some_and(|logger| logger.is_finishing)
     }
 
-    /// What the logger has to tell; and whether one that is no child has ended.
-    pub(super) fn reports(&mut self) -> (Vec<Report>, bool) {
-        let Some(logger) = &self.logger else { return (Vec::new(), false) };
-        let mut buffer = vec![0; LONGEST];
+    /// What the logger before this one and this one have to tell; and of each, whether it is no child
+    /// and has ended.
+    pub(super) fn reports(&mut self) -> (Vec<Report>, [bool; 2]) {
         let mut reports = Vec::new();
-        loop {
-            match hear(&logger.channel, &mut buffer) {
-                Heard::Report(report, _) => reports.push(report),
-                Heard::Nothing => return (reports, false),
-                Heard::End => return (reports, !logger.is_child),
-            }
-        }
+        let ended = [&self.before, &self.logger]
+            .map(|logger| logger.as_ref().is_some_and(|logger| logger.tell(&mut reports)));
+        (reports, ended)
     }
-}
-
-/// A stream as the logger keeps it, and whose it is.
-fn read(stream: Stream) -> (u64, Option<Key>, Settings) {
-    let Stream { id, name, path, max_bytes, keep, timestamps, owner, .. } = stream;
-    let mut words = name.split(' ');
-    let program = words.next().map(Rc::from);
-    let index = words.next().and_then(|index| index.parse().ok());
-    let which = words.next().and_then(Which::parse);
-    let key =
-        program.zip(index).zip(which).map(|((program, index), which)| (program, index, which));
-    (id, key, Settings { path, max_bytes, keep, timestamps, owner })
 }

@@ -12,8 +12,8 @@ use crate::logger::Report;
 use crate::protocol::EventName;
 use crate::supervisor::{Exit, Pid, Process};
 
-/// The logger's door, in the state folder.
-pub(super) const DOOR: &str = "logger";
+/// The logger's door, in the state folder; and that of one which takes the place of another.
+pub(super) const DOORS: [&str; 2] = ["logger", "logger.next"];
 
 /// How long the end of the daemon waits for the logger to move what there is.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,26 +25,34 @@ impl Daemon {
             let ground = Ground {
                 launcher: &mut self.launcher,
                 null: self.kitchen.null(),
-                door: self.state_dir.folder().join(DOOR),
+                doors: self.state_dir.doors(),
                 record: self.journal.logger_record(),
             };
             if let Err(failure) = self.captures.start_logger(ground, self.now.at) {
                 let cause = format!("starting the logger: {}", recipe::cause_of(&failure));
                 self.logger_failed(Level::Error, cause);
             }
-            let owed = self.clients.iter().filter_map(|client| match &client.task {
-                Task::Clear(clearing) => Some(clearing.pending.keys().copied()),
-                _ => None,
-            });
-            self.captures.clear_again(owed.flatten());
+            // One that is about to end may yet answer.
+            if self.captures.before.is_none() {
+                self.clear_again();
+            }
         }
         self.captures.flush(self.now.at);
     }
 
+    /// The next logger does what the last one did not say it has done.
+    fn clear_again(&mut self) {
+        let owed = self.clients.iter().filter_map(|client| match &client.task {
+            Task::Clear(clearing) => Some(clearing.pending.keys().copied()),
+            _ => None,
+        });
+        self.captures.clear_again(owed.flatten());
+    }
+
     /// Takes the pipes back after a crash: from the logger if it lives, else from the programs.
-    pub(super) fn find_captures(&mut self, logger: Option<(Pid, u64)>) {
-        let door = self.state_dir.folder().join(DOOR);
-        if let Err(why) = self.captures.find_logger(&door, logger) {
+    pub(super) fn find_captures(&mut self, loggers: &[(Pid, u64)]) {
+        let found = self.captures.find_loggers(&self.state_dir.doors(), loggers);
+        if let Err(why) = found {
             self.warn(&format!("the logger of the last daemon does not answer ({why}): ended"));
         }
         let ids: Vec<_> = self.supervisor.ids().collect();
@@ -101,7 +109,7 @@ impl Daemon {
 
     /// What the logger has to tell.
     pub(super) fn hear_logger(&mut self) {
-        let (reports, has_ended) = self.captures.reports();
+        let (reports, [before_has_ended, has_ended]) = self.captures.reports();
         for report in reports {
             match report {
                 Report::Lost { id, bytes, cause } => {
@@ -126,6 +134,9 @@ impl Daemon {
                 Report::Holds(_) | Report::HoldsNoMore => {}
             }
         }
+        if before_has_ended {
+            self.before_is_gone();
+        }
         if has_ended {
             self.logger_is_gone(Exit::Unknown);
         }
@@ -149,11 +160,22 @@ impl Daemon {
         }
     }
 
-    /// It has ended, and not because it was asked to: the next one gets all pipes.
-    pub(super) fn logger_ended(&mut self, exit: Exit) {
+    /// It has ended, and not because it was asked to: the next one gets all pipes. Or the one before it.
+    pub(super) fn logger_ended(&mut self, pid: Pid, exit: Exit) {
         // Its last words may be waiting in the channel.
         self.hear_logger();
-        self.logger_is_gone(exit);
+        if self.captures.is_before(pid) {
+            self.before_is_gone();
+        } else {
+            self.logger_is_gone(exit);
+        }
+    }
+
+    /// The logger that another takes the place of has ended, as it was to.
+    fn before_is_gone(&mut self) {
+        self.captures.before_ended();
+        self.state_dir.move_door();
+        self.clear_again();
     }
 
     fn logger_is_gone(&mut self, exit: Exit) {

@@ -31,6 +31,7 @@ impl Daemon {
             past: process.past.clone(),
         };
         let disabled = self.supervisor.disabled().iter();
+        let [logger_before, logger] = self.captures.keep_loggers();
         Handover {
             from: env!("CARGO_PKG_VERSION").to_owned(),
             protocol: PROTOCOL,
@@ -58,7 +59,8 @@ impl Daemon {
             streams: self.captures.keep(),
             last_stream: self.captures.last_id,
             lost_before: self.captures.keep_lost(),
-            logger: self.captures.keep_logger(),
+            logger,
+            logger_before,
             clients: self.clients.iter().map(|c| c.keep(&self.supervisor, base)).collect(),
             mail: self.untold(),
         }
@@ -100,8 +102,8 @@ impl Daemon {
         let from = state.from.clone();
         daemon.take_up_state(state).map_err(fd)?;
         daemon.tell_of_upgrade(&from);
-        // The logger has the new version as well, once it has moved what there is.
-        daemon.captures.finish_logger();
+        // The logger has the new version as well, once the old one has moved what there is.
+        daemon.captures.replace_logger();
         daemon.reap();
         daemon.supervisor.look_around(daemon.now);
         daemon.watch_all();
@@ -140,7 +142,8 @@ impl Daemon {
         self.take_up_untold(state.mail);
         self.strays.take_up(state.strays);
         self.strays.look_soon(self.now.at);
-        self.captures.take_up(state.streams, state.last_stream, state.logger)?;
+        let loggers = [state.logger_before, state.logger];
+        self.captures.take_up(state.streams, state.last_stream, loggers)?;
         self.captures.take_up_lost(state.lost_before);
         for kept in state.clients {
             let mut client = Client::take_up(kept, &self.supervisor, base)?;

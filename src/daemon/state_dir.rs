@@ -136,7 +136,22 @@ impl StateDir {
     /// The logger has ended.
     pub(super) fn remove_door(&self) {
         if self.is_ours() {
-            let _ = std::fs::remove_file(self.folder.join(super::logging::DOOR));
+            for door in self.doors() {
+                let _ = std::fs::remove_file(door);
+            }
+        }
+    }
+
+    /// Where the logger's door is, and where it is while another has that.
+    pub(super) fn doors(&self) -> [PathBuf; 2] {
+        super::logging::DOORS.map(|door| self.folder.join(door))
+    }
+
+    /// The logger that had its door in the place of all has ended: the other's gets there.
+    pub(super) fn move_door(&self) {
+        if self.is_ours() {
+            let [in_place, meanwhile] = self.doors();
+            let _ = std::fs::rename(meanwhile, in_place);
         }
     }
 

@@ -50,7 +50,7 @@ impl Daemon {
         for (_, pid) in slots.helpers.iter().filter(|(slot, _)| self.poller.ready(*slot).read) {
             self.reporting.helpers.hear(*pid);
         }
-        if slots.logger.is_some_and(|slot| self.poller.ready(slot).read) {
+        if slots.loggers.iter().any(|slot| self.poller.ready(*slot).read) {
             self.hear_logger();
         }
         if self.poller.ready(slots.probes).read {
@@ -94,8 +94,8 @@ impl Daemon {
         let helpers = helpers.map(|(pid, fd)| (self.poller.add(fd, Interest::Read), pid));
         let helpers = helpers.collect();
         let adopted = self.poller.add(self.adopted.as_fd(), Interest::Read);
-        let logger = self.captures.channel();
-        let logger = logger.map(|(fd, interest)| self.poller.add(fd, interest));
+        let loggers = self.captures.channels();
+        let loggers = loggers.map(|(fd, interest)| self.poller.add(fd, interest)).collect();
         let probes = self.poller.add(self.probes.as_fd(), Interest::Read);
         let due = self.next_deadline();
         let busy = self.supervisor.has_effects() || self.clients.iter().any(Client::has_more);
@@ -113,7 +113,7 @@ impl Daemon {
         if self.poller.ready(timer).read {
             self.timer.drain();
         }
-        Slots { signals, listener, clients, reports, helpers, adopted, logger, probes }
+        Slots { signals, listener, clients, reports, helpers, adopted, loggers, probes }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -270,6 +270,6 @@ struct Slots {
     helpers: Vec<(usize, i32)>,
     /// Of the set of those that are not this daemon's children.
     adopted: usize,
-    logger: Option<usize>,
+    loggers: Vec<usize>,
     probes: usize,
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// A pipe that is captured, and where what comes out of it goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stream {
-    /// Of the daemon's choosing; the three highest numbers are the logger's own.
+    /// Of the daemon's choosing; the four highest numbers are the logger's own.
     pub id: u64,
     /// Of the daemon's choosing, too: by it the next daemon knows whose it is.
     #[serde(default)]
@@ -34,6 +34,9 @@ pub struct Stream {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
+    /// Before all others, to one that is to take the place of another: that is the process whose
+    /// descriptor comes with the message. Until it has ended, pipes are held and nothing is moved.
+    Await,
     /// Captures from the pipe whose read side comes with the message.
     Add(Stream),
     /// From the next byte on, the stream of this id is to be so.
@@ -146,6 +149,7 @@ mod tests {
             is_losing: true,
         };
         let orders = [
+            Order::Await,
             Order::Add(stream.clone()),
             Order::Change(stream),
             Order::Remove { id: 7 },

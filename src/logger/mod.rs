@@ -8,6 +8,8 @@
 //! started with as standard output, for the next one; that is told of every stream and gets the pipes.
 //! Without a door, or when there is nothing left to capture, it ends.
 //!
+//! One that is to take the place of another holds the pipes, and moves nothing until that has ended.
+//!
 //! A turn, in order: wait; read the clock once; obey orders, or else give each pipe that is ready its
 //! share; close idle files; send reports; rest, where turns follow each other closely. Orders come
 //! first, so that what is printed after one was sent is treated as it says; and no pipe is served in
@@ -17,6 +19,7 @@
 //! The daemon holds each pipe open both ways, so none of them ends. One that does has lost all
 //! who could write to it, and is dropped.
 
+mod awaiting;
 mod greeting;
 mod logs;
 mod message;
@@ -47,10 +50,11 @@ use crate::sys::poll::{Interest, Poller};
 use crate::sys::timer::Timer;
 use crate::sys::{cause, clock, files, limits, process, signals};
 
-/// The numbers of the three descriptors that are no stream's.
+/// The numbers of the four descriptors that are no stream's.
 const DAEMON: u64 = u64::MAX;
 const TIMER: u64 = u64::MAX - 1;
 const DOOR: u64 = u64::MAX - 2;
+const BEFORE: u64 = u64::MAX - 3;
 
 /// So many descriptors are no pipe's, however many streams there are.
 const SPARE: u64 = 8;
@@ -99,6 +103,8 @@ struct Logger {
     door: Option<Door>,
     /// The streams that a new daemon is still to be told of.
     greeting: Option<Greeting>,
+    /// The logger whose place this one takes, while that lives.
+    before: Option<OwnedFd>,
     is_finished: bool,
     feeds: BTreeMap<u64, Feed>,
     mover: Mover,
@@ -124,6 +130,7 @@ impl Logger {
             daemon: Some(daemon),
             door,
             greeting: None,
+            before: None,
             is_finished: false,
             feeds: BTreeMap::new(),
             mover: Mover::new()?,
@@ -138,7 +145,8 @@ impl Logger {
     fn work(&mut self) -> io::Result<()> {
         let ended = self.turns();
         let now = clock::now();
-        for feed in self.feeds.values_mut() {
+        let feeds = self.feeds.values_mut().filter(|_| self.before.is_none());
+        for feed in feeds {
             feed.hope(now);
             let _ = self.mover.drain(feed, now, &mut self.reports);
         }
@@ -187,6 +195,9 @@ impl Logger {
         let is_ready =
             |number| (0..).map_while(|place| self.epoll.event(place)).any(|(id, _)| id == number);
         let (is_called, is_entered) = (is_ready(DAEMON), is_ready(DOOR));
+        if is_ready(BEFORE) {
+            self.begin(now);
+        }
         if is_called && !self.listen(now)? {
             self.let_go();
         }
@@ -227,7 +238,7 @@ impl Logger {
             match self.epoll.event(place) {
                 None => break,
                 Some((TIMER, _)) => self.timer.drain(),
-                Some((DAEMON | DOOR, _)) => {}
+                Some((DAEMON | DOOR | BEFORE, _)) => {}
                 Some((id, ready)) => {
                     let turned = self.serve(id, ready.gone, now);
                     gone += turned.gone;
@@ -301,7 +312,11 @@ impl Logger {
     }
 
     fn obey(&mut self, order: Order, pipe: Option<OwnedFd>, now: Instant) {
+        if !matches!(order, Order::Await | Order::Add(_)) {
+            self.outlast(now);
+        }
         match order {
+            Order::Await => self.hold_back(pipe),
             Order::Add(stream) => self.add(stream, pipe, now),
             Order::Change(stream) => self.change(stream, now),
             Order::Remove { id } => {
@@ -326,7 +341,7 @@ impl Logger {
         let id = stream.id;
         self.drain(id, now);
         self.forget(id);
-        if id >= DOOR {
+        if id >= BEFORE {
             return;
         }
         // The system leaves a descriptor out that would be one too many; and the last ones are for
@@ -340,7 +355,9 @@ impl Logger {
             self.reports.lost(id, 0, cause, now);
             return;
         };
-        if let Err(error) = self.epoll.add(pipe.as_fd(), id, Interest::Read) {
+        if self.before.is_none()
+            && let Err(error) = self.epoll.add(pipe.as_fd(), id, Interest::Read)
+        {
             return self.give_up(id, &error, now);
         }
         let was_losing = stream.is_losing;
@@ -379,7 +396,8 @@ impl Logger {
     }
 
     fn drain(&mut self, id: u64, now: Instant) {
-        if let Some(feed) = self.feeds.get_mut(&id)
+        if self.before.is_none()
+            && let Some(feed) = self.feeds.get_mut(&id)
             && let Err(error) = self.mover.drain(feed, now, &mut self.reports)
         {
             self.give_up(id, &error, now);

@@ -8,4 +8,5 @@ mod order;
 mod output;
 mod probes;
 mod silence;
+mod succession;
 pub mod upgrade;

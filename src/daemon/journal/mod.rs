@@ -97,9 +97,11 @@ impl Daemon {
             return;
         }
         let base = base();
-        let logger = self.captures.logger.as_ref().and_then(|logger| logger.known);
-        let logger = logger.map(|(pid, seen)| Helper { boot: self.journal.boot(), pid, seen });
-        let mut entries: Vec<Entry> = logger.map(Entry::Logger).into_iter().collect();
+        let loggers = self.captures.before.iter().chain(&self.captures.logger);
+        let loggers = loggers.filter_map(|logger| logger.known);
+        let boot = self.journal.boot();
+        let mut entries: Vec<Entry> =
+            loggers.map(|(pid, seen)| Entry::Logger(Helper { boot, pid, seen })).collect();
         if self.supervisor.is_shutting_down() {
             entries.push(Entry::Shutdown);
         }

@@ -13,8 +13,8 @@ pub(in crate::daemon) struct Past {
     pub(in crate::daemon) boot: Option<u64>,
     /// Its processes, by program and number.
     pub(in crate::daemon) processes: BTreeMap<(Rc<str>, u32), Left>,
-    /// Its logger.
-    pub(in crate::daemon) logger: Option<Helper>,
+    /// Its loggers, the last one at the end.
+    pub(in crate::daemon) loggers: Vec<Helper>,
     /// It was stopping everything.
     pub(in crate::daemon) was_shutting_down: bool,
     /// Lines that cannot be believed.
@@ -53,7 +53,7 @@ impl Past {
             Entry::Boot(boot) => self.boot = Some(boot),
             Entry::Logger(logger) => {
                 self.boot = self.boot.or(Some(logger.boot));
-                self.logger = Some(logger);
+                self.loggers.push(logger);
             }
             Entry::Shutdown => self.was_shutting_down = true,
             Entry::Gone { program, index } => {
@@ -236,7 +236,7 @@ mod tests {
             bytes.splice(at..end, noise);
             let (past, whole) = (Past::read(&bytes), read(&entries));
             proptest::prop_assert!(past.processes.keys().all(|key| whole.processes.contains_key(key)));
-            proptest::prop_assert!(past.logger.is_none() || past.logger == whole.logger);
+            proptest::prop_assert!(past.loggers.is_empty() || past.loggers == whole.loggers);
             let ups = |past: &Past| past.processes.values().filter_map(|l| l.up.clone()).collect::<Vec<_>>();
             proptest::prop_assert!(ups(&past).iter().all(|up| ups(&whole).contains(up)));
         }

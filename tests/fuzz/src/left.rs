@@ -124,7 +124,7 @@ fn one_journal(bytes: &[u8]) {
             assert!(is_said([up.pid.to_string(), up.seen.to_string()]), "{up:?}");
         }
     }
-    if let Some(logger) = past.logger {
+    for logger in &past.loggers {
         assert!(is_said([logger.pid.to_string(), logger.seen.to_string()]), "{logger:?}");
     }
     // That is asked only of one that is known.
@@ -144,7 +144,8 @@ fn written(past: &Past) -> Vec<u8> {
     };
     let boot = past.boot.map(Entry::Boot).into_iter();
     let shutdown = past.was_shutting_down.then_some(Entry::Shutdown);
-    let all = boot.chain(past.logger.map(Entry::Logger)).chain(shutdown);
+    let loggers = past.loggers.iter().copied().map(Entry::Logger);
+    let all = boot.chain(loggers).chain(shutdown);
     let all = all.chain(past.processes.values().flat_map(of));
     Entry::lines(&all.collect::<Vec<_>>())
 }

@@ -89,6 +89,13 @@ impl Rig {
         });
     }
 
+    /// Has it take the place of another, which has ended as soon as what comes back is dropped.
+    pub fn await_another(&mut self) -> PipeWriter {
+        let (its_end, lives) = std::io::pipe().unwrap();
+        self.send("\"await\"", Some(&its_end));
+        lives
+    }
+
     /// Gives an order without a descriptor.
     pub fn order(&mut self, order: Value) {
         self.send(&order.to_string(), None);
