@@ -138,7 +138,8 @@ pub(super) fn key_path(root: &Node, id: u32) -> String {
     }
 }
 
-/// Refuses brackets within brackets so deep that reading them would take minutes.
+/// Refuses brackets within brackets so deep that reading them would take minutes. Which of them open
+/// something only libyaml knows, and to know it as well takes a scanner as large: so all count.
 fn refuse_deep(text: &str) -> Result<(), Broken> {
     let mut open = 0_usize;
     for (number, line) in text.lines().enumerate() {
@@ -149,7 +150,10 @@ fn refuse_deep(text: &str) -> Result<(), Broken> {
                 _ => {}
             }
             if open > MAX_OPEN {
-                let message = format!("more than {MAX_OPEN} brackets are open here");
+                let message = format!(
+                    "more than {MAX_OPEN} brackets are open here, where those in comments and quotes \
+                     count too: close some, or split the file by `include`"
+                );
                 return Err(Broken { message, place: Some((number + 1, 1)) });
             }
         }

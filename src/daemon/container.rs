@@ -74,11 +74,11 @@ pub(super) fn control(
 ) -> Result<Control, Refusal> {
     let address = listener.local_addr().map_err(|error| cannot(super::cause(&error)))?;
     if has_state {
-        let secret = state_dir::secret(daemon).map_err(cannot)?;
+        let secret = state_dir::secret(&daemon.secret_file).map_err(cannot)?;
         return Ok(Control { listener: Some(listener), address: Ok(address), secret });
     }
     let named = daemon.secret_file != daemon.state_dir.join("secret");
-    let why = match state_dir::read_secret(daemon) {
+    let why = match state_dir::read_secret(&daemon.secret_file) {
         Ok(secret) => {
             return Ok(Control { listener: Some(listener), address: Ok(address), secret });
         }

@@ -18,7 +18,7 @@ use super::letter::Letter;
 use super::send::Steps;
 use super::tls;
 use crate::config::{Login, Password, Smtp, Tls};
-use crate::sys::{cause, files, trust, users};
+use crate::sys::{cause, files};
 
 /// The most that a password file may hold, in bytes.
 const PASSWORD_LIMIT: u64 = 4096;
@@ -54,9 +54,8 @@ fn password(login: &Login, steps: &mut Steps<'_>) -> Result<String, String> {
         Password::File(path) => path,
     };
     steps.begin(&format!("reading the password from {}", path.display()));
-    let opened = trust::open_secret(path, users::is_root());
-    let (file, unsafe_for) = opened.map_err(|error| cause(&error))?;
-    if let Some(why) = unsafe_for {
+    let file = files::open_regular(path).map_err(|error| cause(&error))?;
+    if let Some(why) = files::exposed(&file, path) {
         return Err(why);
     }
     let bytes = files::read_all(file, PASSWORD_LIMIT).map_err(|error| cause(&error))?;
