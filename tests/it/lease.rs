@@ -56,11 +56,11 @@ impl Tracer {
             &pid.to_string(),
         ]);
         let mut tracer = tracer.spawn().unwrap();
-        let mut said = [0; 3];
+        let mut said = [0; 4];
         tracer.stdout.take().unwrap().read_exact(&mut said).unwrap();
         let hold = tracer.stdin.take();
         let tracer = Self(tracer, hold);
-        (said == *b"yes").then_some(tracer)
+        (said == *b"yes\n").then_some(tracer)
     }
 }
 

@@ -91,7 +91,7 @@ fn one_that_does_not_end_is_killed_with_its_group() {
 fn what_is_killed_with_its_group_is_not_told_and_what_was_killed_alone_is() {
     // The second child is the daemon's once its parent has ended, and lives when the group is killed.
     let cmd = "sleep 1000 & (sleep 1000 & echo $! >child); wait";
-    let bench = up(&format!("{{on: [fatal], timeout: 1, cmd: \"sh -c '{cmd}'\"}}"), FAILS);
+    let bench = up(&format!("{{on: [fatal], timeout: 3, cmd: \"sh -c '{cmd}'\"}}"), FAILS);
     let child = bench.number("child");
     bench.until("its end is logged", |bench| bench.log().contains("hook ended"));
     bench.until("none is left", |_| !exists(Path::new(&format!("/proc/{child}"))));

@@ -66,10 +66,10 @@ fn a_sendmail_that_does_not_end_is_killed_with_all_that_it_started() {
     let bench = Bench::new("");
     let script = "#!/bin/sh\necho $$ >pids\nsleep 1000 &\necho $! >>pids\nwait\n";
     bench.executable("sendmail", script.as_bytes());
-    configure(&bench, "server: 'sendmail:sendmail', timeout: 1", "a: {cmd: sleep 1}");
+    configure(&bench, "server: 'sendmail:sendmail', timeout: 3", "a: {cmd: sleep 1}");
     let said = check_mail(&bench);
     assert_eq!(said.status, 2, "{said:?}");
-    assert!(said.err.contains("no end within 1s (mail.timeout)"), "{said:?}");
+    assert!(said.err.contains("no end within 3s (mail.timeout)"), "{said:?}");
     let pids = bench.read("pids");
     assert_eq!(pids.lines().count(), 2, "{pids}");
     assert!(pids.lines().all(|pid| !lives(pid.parse().unwrap())), "{pids}");
