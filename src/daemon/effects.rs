@@ -101,10 +101,12 @@ impl Daemon {
         }
         let sent = self.send(pid, signal, group);
         if group && signal == signals::KILL {
-            self.strays.group_killed(pid);
+            self.strays.group_killed(pid, self.now.at);
         }
         self.note_stop(id);
-        self.mind_lingering(id);
+        if sent.is_ok() {
+            self.mind_lingering(id);
+        }
         if let Err(error) = sent {
             let name = self.supervisor.get(id).map(|process| process.name()).unwrap_or_default();
             let message = format!("sending {}: {}", words::signal_name(signal), cause(&error));

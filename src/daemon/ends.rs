@@ -130,7 +130,7 @@ impl Daemon {
     /// Kills what is left of the group of one that has ended and keeps its number.
     fn kill_rest(&mut self, pid: Pid) {
         let _ = signals::send(pid, signals::KILL, true);
-        self.strays.group_killed(pid);
+        self.strays.group_killed(pid, self.now.at);
     }
 
     /// One that was launched apart was executed. That is no change that is told of.

@@ -3,24 +3,25 @@
 //! has to be told why.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use super::Daemon;
 use crate::config::Level;
 use crate::supervisor::{Id, Pid, Stage, State};
 
-/// It is told at the SIGKILL of this number, the first being 1. They lie a second apart.
-const TOLD_AT: u32 = 5;
+/// So long after the first SIGKILL it is told: it takes a moment to give back much memory.
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How many SIGKILLs those that are not gone yet have got.
+/// When those that are not gone yet got their first SIGKILL, and whether that was told.
 #[derive(Debug, Default)]
-pub(super) struct Lingering(BTreeMap<Pid, u32>);
+pub(super) struct Lingering(BTreeMap<Pid, (Instant, bool)>);
 
 impl Lingering {
-    /// It gets one. Whether it is time to tell.
-    fn is_news(&mut self, pid: Pid) -> bool {
-        let times = self.0.entry(pid).or_default();
-        *times = times.saturating_add(1);
-        *times == TOLD_AT
+    /// It got one. Whether it is time to tell.
+    fn is_news(&mut self, pid: Pid, now: Instant) -> bool {
+        let (first, told) = self.0.entry(pid).or_insert((now, false));
+        let is_time = now >= *first + PATIENCE;
+        is_time && !std::mem::replace(told, true)
     }
 
     /// It is gone.
@@ -30,11 +31,11 @@ impl Lingering {
 }
 
 impl Daemon {
-    /// A signal was sent to a process: tells of one that it does not end.
+    /// A process got a signal: tells of one that SIGKILL does not end.
     pub(super) fn mind_lingering(&mut self, id: Id) {
         let Some(process) = self.supervisor.get(id) else { return };
         let State::Stopping { pid, stage: Stage::Killed(_), .. } = process.state else { return };
-        if !self.lingering.is_news(pid) {
+        if !self.lingering.is_news(pid, self.now.at) {
             return;
         }
         let message = "SIGKILL does not end it: it hangs in the kernel, as on a disk that does not \

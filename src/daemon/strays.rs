@@ -23,7 +23,11 @@ const SELDOM: Duration = Duration::from_secs(1);
 /// How much more seldom for each child there is: a look walks over all of them.
 const FOR_EACH: Duration = Duration::from_millis(1);
 
-/// So many groups that were killed are remembered: more hardly end in one turn.
+/// So long a group that was killed is remembered. Then the rest of it has ended, and its number may
+/// be another's.
+const RECENT: Duration = Duration::from_secs(5);
+
+/// So many at most.
 const KILLED: usize = 4096;
 
 /// How long the daemon's end waits for those that do not die of SIGKILL.
@@ -41,8 +45,8 @@ pub(super) struct Strays {
     earliest: Option<Instant>,
     /// Since when the daemon waits for them to end.
     ending: Option<Instant>,
-    /// The groups that were killed last.
-    killed: VecDeque<i32>,
+    /// The groups that were killed last, and when.
+    killed: VecDeque<(i32, Instant)>,
 }
 
 impl Strays {
@@ -68,11 +72,15 @@ impl Strays {
     }
 
     /// A group was killed, or what was left of it.
-    pub(super) fn group_killed(&mut self, group: i32) {
+    pub(super) fn group_killed(&mut self, group: i32, now: Instant) {
         if self.killed.len() == KILLED {
             self.killed.pop_front();
         }
-        self.killed.push_back(group);
+        self.killed.push_back((group, now));
+    }
+
+    fn was_killed(&self, group: i32, now: Instant) -> bool {
+        self.killed.iter().any(|(killed, at)| *killed == group && now < *at + RECENT)
     }
 
     /// One has been reaped.
@@ -130,7 +138,7 @@ impl Daemon {
     /// Whether a zombie that was no program, and ended like this, was killed with its group.
     pub(super) fn went_with_its_group(&self, pid: i32, exit: Exit) -> bool {
         let is_killed = |group| {
-            self.strays.killed.contains(&group)
+            self.strays.was_killed(group, self.now.at)
                 || self.probes.is_command(group)
                 || self.reporting.helpers.has(group)
         };
