@@ -29,7 +29,9 @@ impl Files for Disk {
 
     fn list(&self, folder: &Path) -> Result<Vec<String>, String> {
         let entries = std::fs::read_dir(folder).map_err(|error| cause(&error))?;
-        Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
+        // A name that is not UTF-8 is none that there is: to include it is an error, which names it.
+        let name = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+        Ok(entries.filter_map(|entry| entry.ok().map(name)).collect())
     }
 
     fn vet(&self, path: &Path, daemon_user: Option<&str>) -> Result<(), String> {

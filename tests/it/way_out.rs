@@ -224,3 +224,13 @@ fn a_configuration_whose_path_is_no_text_is_refused_by_all() {
     std::os::unix::fs::symlink(&odd, bench.path("taskmaster.yaml")).unwrap();
     assert_eq!(run(&bench, &["check"]).status, 0);
 }
+
+#[test]
+fn an_included_file_whose_name_is_no_text_is_not_passed_over() {
+    let bench = Bench::new(PROGRAMS);
+    fs::create_dir(bench.path("conf.d")).unwrap();
+    let odd = bench.path("conf.d").join(OsStr::from_bytes(b"odd\xff.yaml"));
+    fs::write(odd, "programs: {b: {cmd: sleep 1}}\n").unwrap();
+    bench.write("taskmaster.yaml", "include: [conf.d/*.yaml]\n");
+    says(&run(&bench, &["check"]), 2, &["conf.d/odd\u{fffd}.yaml", "No such file"]);
+}
