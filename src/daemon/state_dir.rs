@@ -9,8 +9,9 @@ use std::time::Duration;
 use crate::config::Daemon;
 use crate::protocol::hello::{Secret, hex};
 use crate::sys::lock::{Lock, LockError, take};
-use crate::sys::users::{self, Ids};
-use crate::sys::{cause, children, clock, files, poll, random, trust};
+use crate::sys::place::{Place, own_links};
+use crate::sys::users::Ids;
+use crate::sys::{cause, children, clock, files, poll, random};
 
 /// The most that a secret may hold, in bytes.
 const SECRET_LIMIT: u64 = 4096;
@@ -24,7 +25,6 @@ pub(super) struct StateDir {
     folder: PathBuf,
     /// None: nothing can be kept in it.
     lock: Option<Lock>,
-    is_roots: bool,
 }
 
 /// Why there is no state folder, and the way out.
@@ -50,13 +50,13 @@ impl StateDir {
     /// # Errors
     /// What could not be done, why, and the way out.
     pub(super) fn open(daemon: &Daemon) -> Result<Self, NoStateDir> {
-        let lock = lock(&daemon.state_dir, is_roots(daemon), take_soon)?;
+        let lock = lock(&daemon.state_dir, take_soon)?;
         Ok(Self { lock: Some(lock), ..Self::absent(daemon) })
     }
 
     /// One that cannot be used: nothing is kept.
     pub(super) fn absent(daemon: &Daemon) -> Self {
-        Self { folder: daemon.state_dir.clone(), lock: None, is_roots: is_roots(daemon) }
+        Self { folder: daemon.state_dir.clone(), lock: None }
     }
 
     /// Whether something can be kept in it.
@@ -85,10 +85,10 @@ impl StateDir {
     /// # Errors
     /// As [`StateDir::open`].
     pub(super) fn make_anew(&mut self, secret: (&Path, &Secret)) -> Result<(), String> {
-        self.lock = Some(lock(&self.folder, self.is_roots, take).map_err(|why| why.to_string())?);
+        self.lock = Some(lock(&self.folder, take).map_err(|why| why.to_string())?);
         let (path, secret) = secret;
         if path.symlink_metadata().is_err() {
-            write_secret(path, &[secret.bytes(), b"\n"].concat(), self.is_roots)?;
+            write_secret(path, &[secret.bytes(), b"\n"].concat())?;
         }
         Ok(())
     }
@@ -166,7 +166,6 @@ impl StateDir {
 /// Makes the folder if need be, and locks it.
 fn lock(
     folder: &Path,
-    is_roots: bool,
     take: fn(File) -> Result<Lock, (LockError, File)>,
 ) -> Result<Lock, NoStateDir> {
     let unusable = |act: &str, path: &Path, error: std::io::Error| {
@@ -174,15 +173,13 @@ fn lock(
         NoStateDir::Unusable(format!("{act} {path}: {}; {WAY_OUT}", cause(&error)))
     };
     let check = || {
-        must_be_safe(folder, is_roots).map_err(|why| {
+        must_be_safe(folder).map_err(|error| {
             let folder = folder.display();
-            NoStateDir::Unusable(format!("{folder} is not safe: {why}; {WAY_OUT}"))
+            NoStateDir::Unusable(format!("{folder} is not safe: {}; {WAY_OUT}", cause(&error)))
         })
     };
-    // Before it is made, if there is something to make it in; and once it is there.
-    if folder.parent().is_some_and(Path::exists) {
-        check()?;
-    }
+    // Before it is made, and once it is there.
+    check()?;
     files::make_private_folder(folder).map_err(|e| unusable("making", folder, e))?;
     check()?;
     if let Some(why) = files::open_to_others(folder) {
@@ -258,59 +255,47 @@ pub(super) fn prepare_for(folder: &Path, name: &str, ids: &Ids) -> Result<(), St
     }
 }
 
-/// Whether it is, or was, root's daemon: then nobody but root and the user that it runs as may
-/// decide which files are its own.
-fn is_roots(daemon: &Daemon) -> bool {
-    users::is_root() || daemon.user.is_some()
-}
-
-/// Refuses a path at which somebody else could put another file or folder, if it is root's daemon.
+/// Refuses a folder that is reached by a link of somebody else's, who could have another one taken
+/// for it. It need not be there yet.
 ///
 /// # Errors
-/// Who could, and the way out; that there is no such place.
-fn must_be_safe(path: &Path, is_roots: bool) -> Result<(), String> {
-    if !is_roots {
-        return Ok(());
+/// That it is.
+fn must_be_safe(folder: &Path) -> std::io::Result<()> {
+    match Place::of(&folder.join("lock"), &mut own_links) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        Ok(_) | Err(_) => Ok(()),
     }
-    let way = trust::way(path).map_err(|error| cause(&error))?;
-    way.distrust(&[users::me()]).map_or(Ok(()), Err)
 }
 
 /// The secret that clients must prove; made on the first start.
 ///
 /// # Errors
 /// What could not be read or made, why, and the way out.
-pub(super) fn secret(daemon: &Daemon) -> Result<Secret, String> {
-    let path = &daemon.secret_file;
+pub(super) fn secret(path: &Path) -> Result<Secret, String> {
     if path.symlink_metadata().is_err() {
-        let failed = |act: &str, error: std::io::Error| failed(act, path, &cause(&error));
-        let text = random::nonce().map_err(|error| failed("making", error))?;
-        let text = format!("{}\n", hex(&text));
-        write_secret(path, text.as_bytes(), is_roots(daemon))?;
+        let text = random::nonce().map_err(|error| failed("making", path, &error))?;
+        write_secret(path, format!("{}\n", hex(&text)).as_bytes())?;
     }
-    read_secret(daemon)
+    read_secret(path)
 }
 
-fn write_secret(path: &Path, text: &[u8], is_roots: bool) -> Result<(), String> {
-    must_be_safe(path, is_roots)
-        .and_then(|()| files::write_private(path, text).map_err(|error| cause(&error)))
-        .map_err(|why| failed("writing", path, &why))
+fn write_secret(path: &Path, text: &[u8]) -> Result<(), String> {
+    files::put_private(path, text).map_err(|error| failed("writing", path, &error))
 }
 
-fn failed(act: &str, secret: &Path, why: &str) -> String {
-    format!("{act} the secret {}: {why}; see daemon.secret_file", secret.display())
+fn failed(act: &str, secret: &Path, error: &std::io::Error) -> String {
+    format!("{act} the secret {}: {}; see daemon.secret_file", secret.display(), cause(error))
 }
 
 /// The secret that there is.
 ///
 /// # Errors
 /// As [`secret`].
-pub(super) fn read_secret(daemon: &Daemon) -> Result<Secret, String> {
-    let path = &daemon.secret_file;
+pub(super) fn read_secret(path: &Path) -> Result<Secret, String> {
     let shown = path.display();
-    let failed = |error: std::io::Error| failed("reading", path, &cause(&error));
-    let (file, unsafe_for) = trust::open_secret(path, is_roots(daemon)).map_err(failed)?;
-    if let Some(why) = unsafe_for {
+    let failed = |error: std::io::Error| failed("reading", path, &error);
+    let file = files::open_own(path).map_err(failed)?;
+    if let Some(why) = files::exposed(&file, path) {
         return Err(format!("the secret {shown} is not private: {why}"));
     }
     let bytes = files::read_all(file, SECRET_LIMIT).map_err(failed)?;

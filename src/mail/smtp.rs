@@ -54,7 +54,7 @@ fn password(login: &Login, steps: &mut Steps<'_>) -> Result<String, String> {
         Password::File(path) => path,
     };
     steps.begin(&format!("reading the password from {}", path.display()));
-    let file = files::open_regular(path).map_err(|error| cause(&error))?;
+    let file = files::open_own(path).map_err(|error| cause(&error))?;
     if let Some(why) = files::exposed(&file, path) {
         return Err(why);
     }

@@ -71,6 +71,7 @@ pub fn write_durably(path: &Path, text: &[u8]) -> io::Result<()> {
 pub fn put_private(path: &Path, text: &[u8]) -> io::Result<()> {
     let place = Place::of(path, &mut own_links)?;
     let new = place.beside(".new")?;
+    let _ = new.remove();
     let mut file = new.open(OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL, 0o600)?;
     let done = file.write_all(text).and_then(|()| new.rename(&place));
     if done.is_err() {
@@ -101,7 +102,22 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     regular(OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?)
 }
 
-/// The same, by no symbolic link at the end of its path, and only if it has no other name.
+/// The same of one with a secret in it: by no link that somebody else could aim at another file, and
+/// where others may put files, only if it has no other name. Who decides which file that is knows
+/// what the secret is.
+///
+/// # Errors
+/// As [`open_regular`]; that it is found by such a link, or has other names.
+pub fn open_own(path: &Path) -> io::Result<File> {
+    let place = Place::behind(path, &mut own_links)?;
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = regular(place.open(flags, 0)?)?;
+    place.is_the_only_name(&file.metadata()?)?;
+    Ok(file)
+}
+
+/// The same as [`open_regular`], by no symbolic link at the end of its path, and only if it has no
+/// other name.
 ///
 /// # Errors
 /// Those of open(2); one that is no such file.

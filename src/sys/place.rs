@@ -84,15 +84,21 @@ pub fn own_links(link: Link) -> io::Result<()> {
     // A user's own group is most often the user's alone, and may write by a umask of 002.
     let is_own_group = me != 0 && lies_in.st_gid == super::users::my_group();
     let mode = if is_own_group { lies_in.st_mode & !0o020 } else { lies_in.st_mode };
-    let Some(stranger) = stranger(lies_in.st_uid, mode, &[me]) else { return Ok(()) };
-    let folder = link.folder.display();
-    let (who, mend) = match stranger {
-        Stranger::Owner(owner) => (super::users::called(owner), format!("chown {me}")),
-        Stranger::Writers => ("others".to_owned(), "chmod go-w".to_owned()),
+    let who = match stranger(lies_in.st_uid, mode, &[me]) {
+        None => return Ok(()),
+        // Whose the folder is where it leads to could have put anything there.
+        Some(Stranger::Owner(owner))
+            if link.leads_to == Some(owner) && stranger(owner, mode, &[owner]).is_none() =>
+        {
+            return Ok(());
+        }
+        Some(Stranger::Owner(owner)) => super::users::called(owner),
+        Some(Stranger::Writers) => "others".to_owned(),
     };
     Err(io::Error::other(format!(
-        "{what} a symbolic link in {folder}, where {who} could put another in its place: name what \
-         it leads to, or {mend} {folder}"
+        "{what} a symbolic link in {}, where {who} could put another in its place: name what it \
+         leads to",
+        link.folder.display()
     )))
 }
 
@@ -206,19 +212,21 @@ impl Place {
         Ok(())
     }
 
-    /// Refuses what was opened here to be written to, where others may put it, if it belongs to one
-    /// of those: to neither root, this user, nor the `user` whose output goes there. Its owner could
-    /// read and change what is written.
+    /// Refuses what was opened here to be written to, where anybody may put files, as in a sticky
+    /// folder, if it belongs to neither root, this user, nor the `user` whose output goes there. Its
+    /// owner could read and change what is written. In a folder of one user's or a group's, that is
+    /// what these are given the folder for.
     ///
     /// # Errors
     /// That it does.
     pub fn is_no_strangers(&self, about: &Metadata, user: Option<u32>) -> io::Result<()> {
         let (owner, me) = (about.uid(), super::users::me());
-        if [0, me].contains(&owner) || user == Some(owner) || self.is_private() {
+        let is_open = self.about_folder()?.st_mode & 0o002 != 0;
+        if !is_open || [0, me].contains(&owner) || user == Some(owner) {
             return Ok(());
         }
         Err(io::Error::other(format!(
-            "it belongs to {}, in a folder that others may write: move it away with mv, or chown it \
+            "it belongs to {}, in a folder that anybody may write: move it away with mv, or chown it \
              to {}",
             super::users::called(owner),
             super::users::called(user.unwrap_or(me)),
@@ -375,13 +383,14 @@ mod tests {
         for bits in [0o1777, 0o775, 0o755] {
             let mode = std::os::unix::fs::PermissionsExt::from_mode(bits);
             fs::set_permissions(folder.path(), mode).unwrap();
+            let is_open = bits == 0o1777;
             for (owner, user, is_fine) in
                 [(0, None, true), (0, Some(12), true), (12, Some(12), true), (12, None, false)]
             {
                 lchown(folder.path().join("log"), Some(owner), None).unwrap();
                 let about = fs::metadata(folder.path().join("log")).unwrap();
                 let said = place.is_no_strangers(&about, user);
-                assert_eq!(said.is_ok(), is_fine || bits == 0o755, "{bits:o} {owner} {user:?}");
+                assert_eq!(said.is_ok(), is_fine || !is_open, "{bits:o} {owner} {user:?}");
             }
         }
     }
@@ -411,8 +420,9 @@ mod tests {
         // Of the folder, the link and what it leads to.
         assert!(goes([0, 0, 0]) && goes([0, 0, 12]) && goes([0, 12, 12]) && goes([12, 12, 12]));
         assert!(!goes([12, 0, 0]) && !goes([12, 13, 13]) && !goes([12, 12, 0]));
+        assert!(goes([12, 0, 12]) && !goes([12, 0, 13]));
         chmod(0o775);
-        assert!(!goes([0, 0, 0]) && goes([12, 12, 12]));
+        assert!(!goes([0, 0, 0]) && goes([12, 12, 12]) && !goes([12, 0, 12]));
         chmod(0o1777);
         assert!(goes([0, 0, 0]) && goes([0, 12, 12]) && !goes([12, 0, 0]));
     }

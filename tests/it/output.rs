@@ -275,8 +275,7 @@ fn a_link_of_roots_that_a_stranger_can_move_is_not_followed() {
         let why = bench.row(name)["description"].as_str().unwrap().to_owned();
         let app = bench.path("app").canonicalize().unwrap();
         let reason = format!("{what} a symbolic link in {}, where ", app.display());
-        let way_out = format!("name what it leads to, or chown 0 {}", app.display());
-        assert!(why.contains(&reason) && why.contains(&way_out), "{why}");
+        assert!(why.contains(&reason) && why.contains("name what it leads to"), "{why}");
     }
     let said = bench.ctl("tail a");
     assert!(said.status != 0 && said.err.contains("a symbolic link in "), "{said:?}");
@@ -314,7 +313,7 @@ fn a_strangers_file_where_others_may_put_one_is_a_failed_start() {
     bench.until_state("theirs", "FATAL");
     let why = bench.row("theirs")["description"].as_str().unwrap().to_owned();
     let reason =
-        "open/theirs: it belongs to 54321, in a folder that others may write: move it away";
+        "open/theirs: it belongs to 54321, in a folder that anybody may write: move it away";
     assert!(why.contains(reason), "{why}");
     for name in ["its", "roots", "new"] {
         bench.until_state(name, "EXITED");

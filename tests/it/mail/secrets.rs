@@ -83,25 +83,26 @@ fn a_password_file_is_read_by_the_sender_and_must_be_private() {
 }
 
 #[test]
-fn a_password_file_in_a_strangers_folder_is_not_read() {
+fn a_password_by_a_strangers_link_is_not_read() {
     if !is_root() {
         return;
     }
     let office = PostOffice::open(Manner { login: Some(("me", PASSWORD)), ..Manner::default() });
     let mut bench = Bench::new("");
-    fs::create_dir(bench.path("app")).unwrap();
-    let file = bench.write("app/pw", &format!("{PASSWORD}\n"));
+    let file = bench.write("pw", &format!("{PASSWORD}\n"));
     fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
-    std::os::unix::fs::chown(bench.path("app"), Some(54321), None).unwrap();
+    let link = bench.path("link");
+    std::os::unix::fs::symlink("pw", &link).unwrap();
+    std::os::unix::fs::lchown(&link, Some(54321), None).unwrap();
     let mail = format!(
-        "server: 'smtp://me@{}?password=in-clear', password_file: app/pw, digest: 0.2",
+        "server: 'smtp://me@{}?password=in-clear', password_file: link, digest: 0.2",
         office.address
     );
     configure(&bench, &mail, FAILS);
     bench.start();
-    bench.until("it failed", |bench| bench.log().contains("its folder belongs to 54321"));
+    bench.until("it failed", |bench| bench.log().contains("a symbolic link that neither root"));
     assert_eq!(office.delivered().len(), 0);
-    std::os::unix::fs::chown(bench.path("app"), Some(0), None).unwrap();
+    std::os::unix::fs::lchown(&link, Some(0), None).unwrap();
     bench.until("it is there", |_| office.delivered().len() == 1);
 }
 
