@@ -373,7 +373,9 @@ impl Captures {
         let Some(logger) = self.logger.as_mut().filter(|logger| !logger.has_its_last) else {
             return;
         };
-        while let Some(order) = next(&self.orders, self.before.as_ref()) {
+        while let Some(at) = next(&self.orders, self.before.as_ref())
+            && let Some(order) = self.orders.get(at)
+        {
             let with = match order {
                 Order::Await => self.before.as_ref().map(Logger::hold),
                 Order::Add(stream) => {
@@ -388,7 +390,7 @@ impl Captures {
             let with = match (order, with) {
                 // Removed, or ended, before it could be told of.
                 (Order::Add(_) | Order::Await, None | Some(Ok(None))) => {
-                    self.orders.pop_front();
+                    self.orders.remove(at);
                     continue;
                 }
                 (_, Some(Err(_))) => {
@@ -399,14 +401,14 @@ impl Captures {
                 (_, None) => None,
             };
             let Ok(message) = order.encode() else {
-                self.orders.pop_front();
+                self.orders.remove(at);
                 continue;
             };
             match logger.channel.send(&message, with.as_ref().map(AsFd::as_fd)) {
                 Ok(()) => {
                     // What comes after it is for the next one.
                     logger.has_its_last = matches!(order, Order::Finish);
-                    self.orders.pop_front();
+                    self.orders.remove(at);
                     if logger.has_its_last {
                         return;
                     }
@@ -439,10 +441,11 @@ impl Captures {
     }
 }
 
-/// The order that can be sent next. Until the one before has ended, a logger does no more than take pipes.
-fn next<'a>(orders: &'a VecDeque<Order>, before: Option<&Logger>) -> Option<&'a Order> {
-    let is_early = |order: &&Order| matches!(order, Order::Await | Order::Add(_));
-    orders.front().filter(|order| before.is_none() || is_early(order))
+/// Where the order is that can be sent next. Until the one before has ended, a logger does no more
+/// than take pipes, and that of every stream: what else is to be done waits, whatever came first.
+fn next(orders: &VecDeque<Order>, before: Option<&Logger>) -> Option<usize> {
+    let is_early = |order: &Order| matches!(order, Order::Await | Order::Add(_));
+    orders.iter().position(|order| before.is_none() || is_early(order))
 }
 
 pub(super) fn stream(id: u64, (program, index, which): &Key, settings: &Settings) -> Stream {

@@ -96,6 +96,7 @@ mod tests {
             Settings { path, max_bytes: 0, keep, timestamps: false, owner: None }
         };
         let key = (std::rc::Rc::from("a"), 0, Which::Stdout);
+        let other = (std::rc::Rc::from("b"), 0, Which::Stdout);
         captures.orders.push_back(Order::Await);
         captures.open(key.clone(), settings(0)).unwrap();
         captures.flush(clock::now());
@@ -107,6 +108,11 @@ mod tests {
         assert_eq!(told(&old_end), [Order::Finish]);
         let early = told(&new_end);
         assert!(matches!(early[..], [Order::Await, Order::Add(_)]), "{early:?}");
+        // A stream that is new meanwhile does not wait.
+        captures.open(other, settings(0)).unwrap();
+        captures.flush(clock::now());
+        let meanwhile = told(&new_end);
+        assert!(matches!(meanwhile[..], [Order::Add(_)]), "{meanwhile:?}");
 
         // The last that the old one tells is that bytes are lost.
         captures.count_lost(1, 5);
