@@ -51,9 +51,6 @@ pub(super) struct Handover {
     #[serde(default)]
     pub(super) lost_before: Vec<KeptLoss>,
     pub(super) logger: Option<KeptLogger>,
-    /// The one whose place that takes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) logger_before: Option<KeptLogger>,
     pub(super) clients: Vec<KeptClient>,
     /// What no message has told yet.
     #[serde(default)]
@@ -224,7 +221,6 @@ mod tests {
             last_stream: 12,
             lost_before: vec![KeptLoss { of: ("web".into(), 3, "stdout".into()), bytes: 13 }],
             logger: Some(KeptLogger { known: Some((72, 4712)), is_child: true, channel: 11 }),
-            logger_before: Some(KeptLogger { known: None, is_child: false, channel: 12 }),
             clients: Vec::new(),
             mail: Untold::default(),
         }

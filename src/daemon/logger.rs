@@ -200,20 +200,17 @@ impl Captures {
         self.pipes.values().chain(&self.leaving).filter_map(keep).collect()
     }
 
-    /// The logger before this one, and this one, in the same way.
-    pub(super) fn keep_loggers(&self) -> [Option<KeptLogger>; 2] {
-        [&self.before, &self.logger].map(|logger| {
-            let Logger { known, is_child, channel, .. } = logger.as_ref()?;
-            let channel = channel.as_fd().as_raw_fd();
-            Some(KeptLogger { known: *known, is_child: *is_child, channel })
-        })
+    /// The logger, in the same way. There is one alone: an upgrade waits for the end of one before it.
+    pub(super) fn keep_logger(&self) -> Option<KeptLogger> {
+        let Logger { known, is_child, channel, .. } = self.logger.as_ref()?;
+        let channel = channel.as_fd().as_raw_fd();
+        Some(KeptLogger { known: *known, is_child: *is_child, channel })
     }
 
     /// The descriptors of all that.
     pub(super) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let pipes = self.pipes.values().chain(&self.leaving).map(|captured| captured.pipe.as_fd());
-        let loggers = self.before.iter().chain(&self.logger);
-        pipes.chain(loggers.map(|logger| logger.channel.as_fd())).collect()
+        pipes.chain(self.logger.iter().map(|logger| logger.channel.as_fd())).collect()
     }
 
     /// What the version before this one kept.
@@ -224,7 +221,7 @@ impl Captures {
         &mut self,
         streams: Vec<KeptStream>,
         last_id: u64,
-        loggers: [Option<KeptLogger>; 2],
+        logger: Option<KeptLogger>,
     ) -> io::Result<()> {
         self.last_id = last_id;
         for kept in streams {
@@ -258,8 +255,6 @@ impl Captures {
         let take = |KeptLogger { known, is_child, channel }| {
             inherited(channel).map(|fd| Logger::new(known, is_child, Channel::from(fd)))
         };
-        let [before, logger] = loggers;
-        self.before = before.map(take).transpose()?;
         self.logger = logger.map(take).transpose()?;
         Ok(())
     }

@@ -1,11 +1,19 @@
-//! How an upgrade stands to mail and hooks: it waits for those under way, and kills them when its
-//! time is over. The next version could not know them from children that are no program's.
+//! What an upgrade waits for.
+//!
+//! Mail and hooks under way: the next version could not know them from children that are no
+//! program's. When its time is over it kills them.
+//!
+//! And the end of a logger whose place another takes: the next version, which may be an older one, is
+//! handed over one logger alone. When the time for that is over, the upgrade is refused.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Daemon;
 use super::report::Reporting;
 use crate::config::Level;
+
+/// How long it waits for a logger.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How an upgrade stands to messages and hooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +41,28 @@ impl Reporting {
 }
 
 impl Daemon {
+    /// Whether the end of a logger whose place another takes has to be waited for.
+    ///
+    /// # Errors
+    /// That it did not come in time.
+    pub(super) fn waits_for_logger(&mut self) -> Result<bool, String> {
+        let Some(upgrade) = self.upgrade.as_mut().filter(|_| self.captures.before.is_some()) else {
+            return Ok(false);
+        };
+        match upgrade.logger_until {
+            None => {
+                upgrade.logger_until = Some(self.now.at + PATIENCE);
+                self.log(Level::Info, "the upgrade waits for the last version's logger", &[]);
+                Ok(true)
+            }
+            Some(until) if self.now.at < until => Ok(true),
+            Some(_) => {
+                let patience = PATIENCE.as_secs();
+                Err(format!("the last version's logger did not end within {patience} s"))
+            }
+        }
+    }
+
     /// Whether nobody has to be waited for any more who sends mail or is a hook.
     pub(super) fn is_at_rest(&mut self) -> bool {
         let Some((until, before)) = self.upgrade.as_ref().map(|it| (it.until, it.rest)) else {

@@ -31,7 +31,6 @@ impl Daemon {
             past: process.past.clone(),
         };
         let disabled = self.supervisor.disabled().iter();
-        let [logger_before, logger] = self.captures.keep_loggers();
         Handover {
             from: env!("CARGO_PKG_VERSION").to_owned(),
             protocol: PROTOCOL,
@@ -59,8 +58,7 @@ impl Daemon {
             streams: self.captures.keep(),
             last_stream: self.captures.last_id,
             lost_before: self.captures.keep_lost(),
-            logger,
-            logger_before,
+            logger: self.captures.keep_logger(),
             clients: self.clients.iter().map(|c| c.keep(&self.supervisor, base)).collect(),
             mail: self.untold(),
         }
@@ -142,8 +140,7 @@ impl Daemon {
         self.take_up_untold(state.mail);
         self.strays.take_up(state.strays);
         self.strays.look_soon(self.now.at);
-        let loggers = [state.logger_before, state.logger];
-        self.captures.take_up(state.streams, state.last_stream, loggers)?;
+        self.captures.take_up(state.streams, state.last_stream, state.logger)?;
         self.captures.take_up_lost(state.lost_before);
         for kept in state.clients {
             let mut client = Client::take_up(kept, &self.supervisor, base)?;

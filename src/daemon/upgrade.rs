@@ -52,6 +52,8 @@ pub(super) struct Upgrade {
     is_ready: bool,
     /// How it stands to mail and hooks.
     pub(super) rest: Rest,
+    /// How long it waits for a logger whose place another takes, once it does.
+    pub(super) logger_until: Option<Instant>,
 }
 
 /// What one says that can go on from this state.
@@ -167,7 +169,8 @@ impl Daemon {
             .pid;
         let (word, until) = (word(&state), self.now.at + PATIENCE);
         let said = File::from(said);
-        Ok(Upgrade { file, pid, said, word, until, is_ready: false, rest: Rest::Over })
+        let (rest, logger_until) = (Rest::Over, None);
+        Ok(Upgrade { file, pid, said, word, until, is_ready: false, rest, logger_until })
     }
 
     /// Whether this child is the new file that looks at the state.
@@ -197,8 +200,11 @@ impl Daemon {
     /// When one that looks at the state for too long is given up, or what the daemon has under
     /// way is waited for no longer.
     pub(super) fn upgrade_due(&self) -> Option<Instant> {
-        let until = self.upgrade.as_ref().map(|upgrade| upgrade.until);
-        until.filter(|until| !self.is_waiting_for_the_killed(*until))
+        let upgrade = self.upgrade.as_ref()?;
+        let until = Some(upgrade.until).filter(|until| !self.is_waiting_for_the_killed(*until));
+        // Once that is over, the next quiet moment decides.
+        let logger = upgrade.logger_until.filter(|until| *until > self.now.at);
+        until.into_iter().chain(logger).min()
     }
 
     fn is_waiting_for_the_killed(&self, until: Instant) -> bool {
@@ -235,6 +241,11 @@ impl Daemon {
         }
         if self.supervisor.is_shutting_down() {
             return self.refuse_upgrade("the daemon is shutting down");
+        }
+        match self.waits_for_logger() {
+            Ok(false) => {}
+            Ok(true) => return,
+            Err(why) => return self.refuse_upgrade(&why),
         }
         if !self.is_at_rest() {
             return;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::output::{COUNTER, check_counted, whole_log};
 use super::upgrade::upgrade;
-use crate::bench::{Bench, children, lives, proc, signal, until};
+use crate::bench::{Bench, Wire, children, lives, proc, signal, until};
 
 fn lines(bench: &Bench) -> usize {
     whole_log(bench, "a.log").lines().count()
@@ -150,23 +150,35 @@ fn a_daemon_that_finds_both_loggers_goes_on_with_the_change() {
     check(&mut bench);
 }
 
+/// A client that has asked for an upgrade, which waits: the logger of the version before is held.
+fn ask_for_another(bench: &Bench) -> Wire {
+    let mut client = bench.client();
+    client.send("upgrade");
+    bench.until("it waits", |bench| {
+        bench.log().contains("the upgrade waits for the last version's logger")
+    });
+    client
+}
+
+fn loggers(bench: &Bench) -> Vec<i32> {
+    let is_logger = |pid: &i32| proc(*pid, "cmdline") == "taskmaster\0logger\0";
+    children(bench.pid()).into_iter().filter(is_logger).collect()
+}
+
 #[test]
 fn another_upgrade_in_the_change_waits_for_its_end() {
     let mut bench = up("");
     let (late, old) = (bench.pid_of("late"), bench.logger());
     signal(old, libc::SIGSTOP);
-    for _ in 0..3 {
-        upgrade(&bench);
-    }
-    let loggers = |bench: &Bench| {
-        let is_logger = |pid: &i32| proc(*pid, "cmdline") == "taskmaster\0logger\0";
-        children(bench.pid()).into_iter().filter(is_logger).collect::<Vec<_>>()
-    };
+    upgrade(&bench);
+    let mut second = ask_for_another(&bench);
     let both = loggers(&bench);
     assert_eq!(both.len(), 2, "{both:?}");
     let mut client = bench.client();
     client.send("clear a");
     signal(old, libc::SIGCONT);
+    let answer = second.answer();
+    assert_eq!(answer.last().unwrap()["end"]["exit"], json!(0), "{answer:?}");
     let answer = client.answer();
     assert_eq!(answer[0]["result"]["message"], "cleared", "{answer:?}");
     bench.until("a third is in the place of both", |bench| {
@@ -177,4 +189,22 @@ fn another_upgrade_in_the_change_waits_for_its_end() {
     bench.until("the last words are there", |bench| bench.read("late.log") == "late\n");
     assert!(!bench.log().contains("the logger ended"), "{}", bench.log());
     bench.stop();
+}
+
+#[test]
+fn another_upgrade_is_refused_if_the_change_does_not_end_and_possible_once_it_has() {
+    let mut bench = up("");
+    let (late, old) = (bench.pid_of("late"), bench.logger());
+    signal(old, libc::SIGSTOP);
+    upgrade(&bench);
+    let answer = ask_for_another(&bench).answer();
+    let why =
+        "upgrade refused, nothing was changed: the last version's logger did not end within 5 s";
+    assert!(answer.iter().any(|line| line.to_string().contains(why)), "{answer:?}");
+    assert!(bench.log().contains(why), "{}", bench.log());
+    assert_eq!(loggers(&bench).len(), 2);
+    signal(old, libc::SIGCONT);
+    upgrade(&bench);
+    print_late(&bench, late);
+    check(&mut bench);
 }
