@@ -91,24 +91,28 @@ impl Captures {
     fn take_back_both(&mut self, first: Vec<(Stream, OwnedFd)>, second: Vec<(Stream, OwnedFd)>) {
         let losing = first.iter().filter(|(stream, _)| stream.is_losing);
         let losing: BTreeSet<u64> = losing.map(|(stream, _)| stream.id).collect();
-        for (stream, end) in second {
+        let held: BTreeSet<u64> = second.iter().map(|(stream, _)| stream.id).collect();
+        let not_held = first.into_iter().filter(|(stream, _)| !held.contains(&stream.id));
+        let mut all: Vec<_> = second.into_iter().chain(not_held).collect();
+        all.sort_by_key(|(stream, _)| stream.id);
+        for (stream, end) in all {
+            if !held.contains(&stream.id) {
+                self.orders.push_back(Order::Add(stream.clone()));
+            }
             let is_losing = losing.contains(&stream.id);
             self.take_back(Stream { is_losing, ..stream }, &end);
         }
-        for (stream, end) in first {
-            if !self.known.contains_key(&stream.id) {
-                self.orders.push_back(Order::Add(stream.clone()));
-                self.take_back(stream, &end);
-            }
-        }
     }
 
+    /// Takes a stream up. They come by their numbers: one whose place it takes is captured no more, as
+    /// its logger was not told any more.
     fn take_back(&mut self, stream: Stream, end: &OwnedFd) {
         let is_losing = stream.is_losing;
         let (id, key, settings) = read(stream);
         self.last_id = self.last_id.max(id);
         match (key, Pipe::of(end)) {
             (Some(key), Ok(pipe)) => {
+                self.release(&key);
                 self.put(key, id, pipe, settings);
                 if let Some(known) = self.known.get_mut(&id) {
                     known.is_losing = is_losing;
@@ -171,4 +175,31 @@ fn read(stream: Stream) -> (u64, Option<Key>, Settings) {
     let key =
         program.zip(index).zip(which).map(|((program, index), which)| (program, index, which));
     (id, key, Settings { path, max_bytes, keep, timestamps, owner })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream of this key, as a logger that holds it tells of it.
+    fn held(id: u64, key: &Key) -> (Stream, OwnedFd) {
+        let path = PathBuf::from("a.log");
+        let settings = Settings { path, max_bytes: 0, keep: 0, timestamps: false, owner: None };
+        (stream(id, key, &settings), Pipe::new().unwrap().reader().unwrap())
+    }
+
+    #[test]
+    fn of_two_loggers_streams_the_last_one_of_a_process_counts_and_the_one_before_it_leaves() {
+        let [a, b] = [0, 1].map(|index| (Rc::from("a"), index, Which::Stdout));
+        let mut captures = Captures::default();
+        let (losing, end) = held(2, &b);
+        let losing = (Stream { is_losing: true, ..losing }, end);
+        captures.take_back_both(vec![held(1, &a), losing], vec![held(2, &b), held(3, &a)]);
+        assert_eq!([&a, &b].map(|key| captures.pipes[key].id), [3, 2]);
+        assert!(captures.known[&1].is_leaving && captures.known[&2].is_losing);
+        assert_eq!(captures.leaving.len(), 1);
+        let told = captures.orders.make_contiguous();
+        let [Order::Add(first), Order::Remove { id: 1 }] = told else { panic!("{told:?}") };
+        assert_eq!(first.id, 1);
+    }
 }
