@@ -20,6 +20,9 @@ use crate::sys::{clock, door, signals};
 /// How long one that is found may take to tell what it has.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long one may take to end that has closed its door.
+const LAST: Duration = Duration::from_millis(100);
+
 /// What was behind a door.
 struct Found {
     channel: Channel,
@@ -71,7 +74,9 @@ impl Captures {
             }
             (Err(_), Err(_)) => (vec![before, last], why_in_place),
         };
-        let silent: Vec<PidFd> = silent.into_iter().flatten().collect();
+        // One that has just come to its end by itself was not silent.
+        let silent = silent.into_iter().flatten().filter(|logger| !logger.wait(LAST));
+        let silent: Vec<PidFd> = silent.collect();
         for logger in &silent {
             let _ = logger.send(signals::KILL, false);
             logger.wait(PATIENCE);
