@@ -10,6 +10,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use super::{Captures, Logger};
+use crate::daemon::capture::Captured;
 use crate::logger::Order;
 use crate::sys::pidfd::PidFd;
 
@@ -54,9 +55,11 @@ impl Captures {
     /// it is told again of the streams that lose by now.
     pub(in crate::daemon) fn before_ended(&mut self) {
         self.before = None;
-        let losing = self.known.values().filter(|known| known.is_losing);
-        let adds = losing.filter_map(|known| self.add_of(self.pipes.get(&known.key)?));
-        let adds: Vec<Order> = adds.collect();
+        let is_losing = |captured: &&Captured| {
+            self.known.get(&captured.id).is_some_and(|known| known.is_losing)
+        };
+        let losing = self.pipes.values().chain(&self.leaving).filter(is_losing);
+        let adds: Vec<Order> = losing.filter_map(|captured| self.add_of(captured)).collect();
         adds.into_iter().for_each(|add| self.orders.push_front(add));
     }
 }
@@ -109,17 +112,22 @@ mod tests {
         let early = told(&new_end);
         assert!(matches!(early[..], [Order::Await, Order::Add(_)]), "{early:?}");
         // A stream that is new meanwhile does not wait.
-        captures.open(other, settings(0)).unwrap();
+        captures.open(other.clone(), settings(0)).unwrap();
         captures.flush(clock::now());
         let meanwhile = told(&new_end);
         assert!(matches!(meanwhile[..], [Order::Add(_)]), "{meanwhile:?}");
 
-        // The last that the old one tells is that bytes are lost.
+        // The last that the old one tells is that bytes are lost, of one that is captured no more, too.
         captures.count_lost(1, 5);
+        captures.count_lost(2, 5);
+        captures.close(&other, None);
         captures.before_ended();
         captures.flush(clock::now());
         let late = told(&new_end);
-        let [Order::Add(stream), Order::Change(_)] = &late[..] else { panic!("{late:?}") };
-        assert!(stream.is_losing);
+        let [Order::Add(leaving), Order::Add(stream), rest @ ..] = &late[..] else {
+            panic!("{late:?}")
+        };
+        assert!(leaving.is_losing && stream.is_losing && (leaving.id, stream.id) == (2, 1));
+        assert!(matches!(rest, [Order::Change(_), Order::Remove { id: 2 }]), "{rest:?}");
     }
 }
