@@ -33,8 +33,12 @@ fn what_is_to_be_done_with_a_stream_is_done_after_the_end_of_the_one_before() {
     let before = rig.await_another();
     let mut pipe = rig.capture(1, "log", json!({}));
     pipe.write_all(b"early\n").unwrap();
+    // Once this one is answered, the next is read.
+    rig.order(json!({"add": {"id": 999, "path": rig.path("none"), "max_bytes": 0, "keep": 0,
+        "timestamps": false, "owner": null}}));
     rig.order(json!({"remove": {"id": 1}}));
     rig.order(json!("finish"));
+    rig.until_report("lost");
     assert!(rig.reports().is_empty() && !rig.path("log").exists());
     drop(before);
     assert_eq!(rig.until_report("removed")["id"], 1);
