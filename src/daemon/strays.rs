@@ -73,7 +73,8 @@ impl Strays {
 
     /// A group was killed, or what was left of it.
     pub(super) fn group_killed(&mut self, group: i32, now: Instant) {
-        if self.killed.len() == KILLED {
+        let is_old = |(_, at): &(i32, Instant)| now >= *at + RECENT;
+        while self.killed.len() == KILLED || self.killed.front().is_some_and(is_old) {
             self.killed.pop_front();
         }
         self.killed.push_back((group, now));
