@@ -47,12 +47,21 @@ pub(super) struct Logger {
     pub(super) is_finishing: bool,
     /// And has been sent that.
     pub(super) has_its_last: bool,
+    /// Whether it did not, and was killed.
+    pub(super) is_killed: bool,
 }
 
 impl Logger {
     fn new(known: Option<(Pid, u64)>, is_child: bool, channel: Channel) -> Self {
-        let (is_outdated, is_finishing, has_its_last) = (false, false, false);
-        Self { known, is_child, channel, is_outdated, is_finishing, has_its_last }
+        Self {
+            known,
+            is_child,
+            channel,
+            is_outdated: false,
+            is_finishing: false,
+            has_its_last: false,
+            is_killed: false,
+        }
     }
 
     /// Whether it is the child of this number.

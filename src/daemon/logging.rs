@@ -209,6 +209,10 @@ impl Daemon {
             if self.now.at < since + PATIENCE {
                 return false;
             }
+            if self.captures.kill_before() {
+                self.logger_ending = Some(self.now.at);
+                return false;
+            }
             if !std::mem::replace(&mut self.logger_is_late, true) {
                 self.warn("the logger did not end: what was printed last may be missing");
             }

@@ -13,6 +13,7 @@ use super::{Captures, Logger};
 use crate::daemon::capture::Captured;
 use crate::logger::Order;
 use crate::sys::pidfd::PidFd;
+use crate::sys::signals;
 
 impl Logger {
     /// A descriptor by which its end can be waited for; none: that is not possible, or has come.
@@ -49,6 +50,17 @@ impl Captures {
         } else {
             self.finish_logger();
         }
+    }
+
+    /// Kills the one before, which does not end: what it has not moved stays in the pipes, and the one
+    /// in its place moves that. Once; whether it was done now.
+    pub(in crate::daemon) fn kill_before(&mut self) -> bool {
+        let Some(before) = self.before.as_mut().filter(|before| !before.is_killed) else {
+            return false;
+        };
+        before.is_killed = true;
+        let held = before.known.and_then(|(pid, seen)| PidFd::open(pid, seen).ok().flatten());
+        held.is_some_and(|held| held.send(signals::KILL, false).is_ok())
     }
 
     /// The one before the logger has ended. The new one was told what was lost when it was started:

@@ -116,6 +116,18 @@ fn an_old_logger_that_hangs_in_the_change_is_ended_by_the_next_daemon() {
 }
 
 #[test]
+fn nor_does_a_shutdown_leave_what_an_old_logger_that_hangs_has_not_moved() {
+    let mut bench = up("");
+    let old = bench.logger();
+    signal(old, libc::SIGSTOP);
+    upgrade(&bench);
+    bench.stop();
+    assert!(!lives(old));
+    assert!(!bench.log().contains("may be missing"), "{}", bench.log());
+    check_counted(&whole_log(&bench, "a.log"));
+}
+
+#[test]
 fn a_daemon_that_finds_both_loggers_goes_on_with_the_change() {
     let sleepers = |keep: u32| {
         format!(
