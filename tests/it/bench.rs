@@ -335,11 +335,16 @@ impl Bench {
         values.filter_map(of).collect()
     }
 
-    /// The logger that is on record, whichever daemon started it. There must be one.
+    /// The logger that is on record, whichever daemon started it, once it is executed.
     pub fn logger(&self) -> i32 {
-        let recorded = self.recorded().into_iter().map(|(pid, _)| pid);
-        let mut loggers = recorded.filter(|pid| proc(*pid, "cmdline") == "taskmaster\0logger\0");
-        loggers.next_back().expect("a logger")
+        let mut logger = None;
+        self.until("there is a logger", |bench| {
+            let mut recorded = bench.recorded().into_iter().map(|(pid, _)| pid);
+            let is_logger = |pid: &i32| proc(*pid, "cmdline") == "taskmaster\0logger\0";
+            logger = recorded.rfind(is_logger);
+            logger.is_some()
+        });
+        logger.unwrap()
     }
 
     fn end_daemon(&mut self) {
