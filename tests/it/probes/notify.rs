@@ -240,9 +240,11 @@ fn what_one_life_left_behind_cannot_speak_for_the_next() {
          open('second', 'w')\n\
          if os.fork() == 0:\n\
          \x20   os.setsid()\n\
+         \x20   open('apart', 'w')\n\
          \x20   while not os.path.exists('go'): time.sleep(0.02)\n\
          \x20   for n in range(3): say('READY=1')\n\
          \x20   time.sleep(1000)\n\
+         while not os.path.exists('apart'): time.sleep(0.02)\n\
          say('READY=1')\n\
          time.sleep(1000)",
         "ready: notify, backoff: 0.05",
