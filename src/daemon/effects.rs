@@ -104,13 +104,13 @@ impl Daemon {
             self.strays.group_killed(pid, self.now.at);
         }
         self.note_stop(id);
-        if sent.is_ok() {
-            self.mind_lingering(id);
-        }
-        if let Err(error) = sent {
-            let name = self.supervisor.get(id).map(|process| process.name()).unwrap_or_default();
-            let message = format!("sending {}: {}", words::signal_name(signal), cause(&error));
-            self.log(Level::Error, &message, &[("name", &name)]);
+        match sent {
+            Ok(()) => self.mind_lingering(id),
+            Err(error) => {
+                let name = self.supervisor.get(id).map(|process| process.name());
+                let message = format!("sending {}: {}", words::signal_name(signal), cause(&error));
+                self.log(Level::Error, &message, &[("name", &name.unwrap_or_default())]);
+            }
         }
     }
 
